@@ -1,0 +1,124 @@
+"""Every parameter of a registration, in one place: the form, the command line and the
+saved session are all built from this class (label, bounds and help are in its metadata)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
+
+from napari_voxelmorph.engine.errors import InputError
+
+Start = Literal["auto", "header", "centers"]
+Affine = Literal["affine", "rigid", "none"]
+Transform = Literal["velocity", "displacement", "none"]
+Similarity = Literal["lncc", "mse", "mi", "mind"]
+
+
+def _parameter(default: Any, label: str, help: str, **bounds: Any) -> Any:
+    return field(default=default, metadata={"label": label, "help": help, **bounds})
+
+
+@dataclass(frozen=True)
+class RegistrationConfig:
+    """What to do with a pair.  Frozen: change it with `dataclasses.replace`."""
+
+    start: Start = _parameter(
+        "auto",
+        "Start from",
+        "auto: try the headers, the image centres and the centres of mass, keep the best. "
+        "header: trust the positions in the files. centers: middle on middle.",
+    )
+    affine: Affine = _parameter(
+        "affine",
+        "Pre-align",
+        "affine: rotation, shift, scale and shear. rigid: rotation and shift only. none: keep the start.",
+    )
+    affine_similarity: Literal["mi", "lncc"] = _parameter(
+        "mi", "Pre-align by", "mi: any pair of contrasts. lncc: same contrast.", advanced=True
+    )
+    transform: Transform = _parameter(
+        "velocity",
+        "Deform",
+        "velocity: smooth and invertible (diffeomorphic). displacement: free, may fold. "
+        "none: pre-alignment only.",
+    )
+    similarity: Similarity = _parameter(
+        "lncc",
+        "Compare by",
+        "lncc: same or similar contrast. mind: different contrasts. mi: different contrasts, "
+        "coarse. mse: identical scanners and intensities.",
+    )
+    smoothness: float = _parameter(
+        1.0,
+        "Smoothness",
+        "How stiff the deformation is: 1 is the tuned default, larger is smoother.",
+        min=0.1,
+        max=10.0,
+        step=0.1,
+    )
+    radius: int = _parameter(
+        2, "Window radius", "Local window of lncc, in voxels.", min=1, max=9, advanced=True
+    )
+    iterations: tuple[int, ...] = _parameter(
+        (100, 60, 20),
+        "Iterations",
+        "At most this many steps on each level, coarse to fine.",
+        advanced=True,
+    )
+    resolution: float = _parameter(
+        0.0,
+        "Finest resolution (mm)",
+        "Voxel size of the finest level; 0: the fixed image's own.",
+        min=0.0,
+        max=20.0,
+        step=0.5,
+        advanced=True,
+    )
+    symmetric: bool = _parameter(
+        False,
+        "Symmetric",
+        "Pull both images equally, so that swapping them gives the inverse; twice the time.",
+        advanced=True,
+    )
+    tolerance: float = _parameter(
+        1e-4,
+        "Stop when",
+        "A level ends when the similarity gains less than this over ten steps.",
+        min=0.0,
+        max=0.1,
+        step=1e-4,
+        advanced=True,
+    )
+    device: str = _parameter("auto", "Device", "auto, cpu, cuda, cuda:1, mps", advanced=True)
+
+    def __post_init__(self) -> None:
+        if not self.iterations or any(int(n) != n or n < 0 for n in self.iterations):
+            raise InputError(
+                f"iterations: expected whole numbers, coarse to fine, such as 100,60,20; got {self.iterations}."
+            )
+        for f in fields(self):
+            low, high = f.metadata.get("min"), f.metadata.get("max")
+            value = getattr(self, f.name)
+            if low is not None and not low <= value <= high:
+                raise InputError(f"{f.name}: expected a number from {low} to {high}, got {value}.")
+
+
+DEFAULT = RegistrationConfig()
+
+#: Presets in the order in which the window offers them: name -> (config, one line of help).
+PRESETS: dict[str, tuple[RegistrationConfig, str]] = {
+    "Same contrast": (DEFAULT, "Two scans of the same kind, such as T1 and T1."),
+    "Same contrast, quick": (
+        replace(DEFAULT, iterations=(100, 50)),
+        "A first look: stops at half resolution.",
+    ),
+    "Different contrast": (
+        replace(DEFAULT, similarity="mind"),
+        "Such as T1 and T2, or MR and CT.",
+    ),
+    "Rigid only": (
+        replace(DEFAULT, affine="rigid", transform="none"),
+        "One person scanned twice: rotation and shift.",
+    ),
+    "Affine only": (replace(DEFAULT, transform="none"), "No deformation."),
+}
