@@ -1,0 +1,229 @@
+"""Register a pair: heavy preparation once, then as many runs as wanted.
+
+>>> registrar = Registrar()
+>>> registrar.set_pair(moving, fixed)
+>>> result = registrar.register()
+>>> result.moved.data          # the moving image on the fixed grid
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from napari_voxelmorph.engine.config import DEFAULT, RegistrationConfig
+from napari_voxelmorph.engine.device import describe_device, pick_device
+from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.estimate import Estimate, check_memory, estimate
+from napari_voxelmorph.engine.evaluation.quality import quality
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
+from napari_voxelmorph.engine.optimization.affine import align
+from napari_voxelmorph.engine.optimization.deformable import deform
+from napari_voxelmorph.engine.pair_checks import check_pair
+from napari_voxelmorph.engine.provenance import provenance
+from napari_voxelmorph.engine.result import Registration
+
+__all__ = ["Registrar", "Registration", "Step"]
+
+#: Share of the whole run that pre-alignment takes when a deformation follows.
+_AFFINE_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iteration of a run, told to whoever watches.
+
+    Parameters
+    ----------
+    phase : str
+        What is being done, in plain words.
+    fraction : float
+        How much of the whole run is done, 0 to 1.
+    seconds_left : float or None
+        Estimate; None while nothing is known.
+    level, iteration : where the optimiser stands.
+    similarity : float or None
+        Larger is better; comparable within one phase only.
+    partial : callable
+        Returns the state so far as a `Registration` without metrics; cheap.
+    """
+
+    phase: str
+    fraction: float
+    seconds_left: float | None
+    level: str
+    iteration: int
+    similarity: float | None
+    partial: Callable[[], Registration]
+
+
+Run = Generator[Step, None, Registration]
+
+
+class Registrar:
+    """Registers one pair of images, as often as wanted.
+
+    Parameters
+    ----------
+    device : str
+        "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps".
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        self.device = pick_device(device)
+        self._pair: tuple[Volume, Volume] | None = None
+        self._masks: tuple[Volume | None, Volume | None] = (None, None)
+
+    def set_pair(
+        self,
+        moving: Volume,
+        fixed: Volume,
+        *,
+        moving_mask: Volume | None = None,
+        fixed_mask: Volume | None = None,
+    ) -> None:
+        """Check a pair and keep it.
+
+        Parameters
+        ----------
+        moving, fixed : Volume
+            The image that is moved, and the one it is moved to.
+        moving_mask, fixed_mask : Volume, optional
+            Non-zero where the image counts; on the grid of its image.
+
+        Raises
+        ------
+        InputError
+            When the pair cannot be registered, with the reason and the cure.
+        """
+        moving, fixed = check_pair(moving, fixed, moving_mask, fixed_mask)
+        self._pair = (moving, fixed)
+        self._masks = (moving_mask, fixed_mask)
+
+    def register(
+        self,
+        config: RegistrationConfig = DEFAULT,
+        start: Matrix | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> Registration:
+        """Run to the end and return the result; `on_step` is called after every iteration."""
+        run = self.steps(config, start)
+        while True:
+            try:
+                step = next(run)
+            except StopIteration as finished:
+                return finished.value  # type: ignore[no-any-return]
+            if on_step is not None:
+                on_step(step)
+
+    def estimate(self, config: RegistrationConfig = DEFAULT) -> Estimate:
+        """Memory (bytes) and time (seconds) that a run will take, roughly."""
+        moving, fixed = self._need_pair()
+        return estimate(fixed, moving, config, self.device)
+
+    def steps(self, config: RegistrationConfig = DEFAULT, start: Matrix | None = None) -> Run:
+        """Run as a generator of `Step`; its return value is the `Registration`.
+
+        Closing the generator stops the run within one iteration.
+
+        Parameters
+        ----------
+        config : RegistrationConfig
+        start : ndarray (D + 1, D + 1), optional
+            Fixed world to moving world (mm) to begin with, instead of ``config.start``.
+        """
+        moving, fixed = self._need_pair()
+        if start is not None:
+            start = np.array(start, dtype=np.float64)
+            check_affine(start, fixed.ndim, "start matrix")
+        device = pick_device(config.device) if config.device != "auto" else self.device
+        check_memory(fixed, moving, config, device)
+        return self._run(fixed, moving, config, start, device)
+
+    def _need_pair(self) -> tuple[Volume, Volume]:
+        if self._pair is None:
+            raise InputError("No pair yet: call set_pair(moving, fixed) before register().")
+        return self._pair
+
+    def _run(
+        self, fixed: Volume, moving: Volume, config: RegistrationConfig, start: Matrix | None,
+        device: Any,
+    ) -> Run:
+        moving_mask, fixed_mask = self._masks
+        clock = _Clock()
+        base = Registration(fixed, moving, np.eye(fixed.ndim + 1), None, config)
+        before = time.perf_counter()
+        timings: dict[str, float] = {}
+        aligning = align(
+            fixed, moving, kind=config.affine, similarity=config.affine_similarity,
+            start=config.start if start is None else start,
+            fixed_mask=fixed_mask, moving_mask=moving_mask,
+        )
+        share = 1.0 if config.transform == "none" else _AFFINE_SHARE
+        affine = yield from _relay(
+            aligning, clock, "Pre-aligning", 0.0, share, lambda s: replace(base, affine=s.matrix)
+        )
+        timings["affine"] = time.perf_counter() - before
+        field = None
+        if config.transform != "none":
+            before = time.perf_counter()
+            deforming = deform(
+                fixed, moving, affine, config, device=device,
+                fixed_mask=fixed_mask, moving_mask=moving_mask,
+            )
+            field = yield from _relay(
+                deforming, clock, "Deforming", share, 1.0,
+                lambda s: replace(base, affine=affine, field=s.field()),
+            )
+            timings["deformable"] = time.perf_counter() - before
+        result = replace(base, affine=affine, field=field)
+        before = time.perf_counter()
+        metrics = quality(result, fixed_mask)
+        timings["resampling and metrics"] = time.perf_counter() - before
+        timings["total"] = sum(timings.values())
+        story = provenance(fixed, moving, describe_device(device), datetime.now(UTC), start)
+        final = replace(result, metrics=metrics, timings=timings, provenance=story)
+        # The moved image was made for the metrics; do not make it twice.
+        if "moved" in result.__dict__:
+            object.__setattr__(final, "moved", result.moved)
+        return final
+
+
+class _Clock:
+    """Seconds left, from the fraction done so far."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+
+    def left(self, fraction: float) -> float | None:
+        spent = time.perf_counter() - self.began
+        return None if fraction < 0.02 or spent < 0.5 else spent * (1 - fraction) / fraction
+
+
+def _relay(
+    stage: Generator[Any, None, Any], clock: _Clock, phase: str, low: float, high: float,
+    partial: Callable[[Any], Registration],
+) -> Generator[Step, None, Any]:
+    """Pass a stage's own steps on as `Step`s; return what the stage returns."""
+    count = 0
+    while True:
+        try:
+            inner = next(stage)
+        except StopIteration as finished:
+            return finished.value
+        count += 1
+        fraction = low + (high - low) * inner.fraction
+        try:
+            yield Step(
+                phase=f"{phase} ({inner.level})", fraction=fraction,
+                seconds_left=clock.left(fraction), level=inner.level, iteration=count,
+                similarity=inner.similarity, partial=lambda inner=inner: partial(inner),
+            )
+        except GeneratorExit:
+            stage.close()
+            raise
