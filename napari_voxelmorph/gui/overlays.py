@@ -1,0 +1,165 @@
+"""Every layer of a pair: its name, what it shows, its colours and its place in the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points, Vectors
+from napari.utils.colormaps import Colormap
+
+from napari_voxelmorph.gui import lazy_maps
+from napari_voxelmorph.gui.display import KEY, remembered
+from napari_voxelmorph.gui.lazy import Compute, LazyArray, Scene, Stage
+
+#: Shown for folded voxels, and for nothing else.
+FOLDED = "yellow"
+_CHANGE = Colormap(
+    [[0.2, 0.5, 1.0, 1.0], [0.03, 0.1, 0.3, 1.0], [0, 0, 0, 1.0], [0.35, 0.08, 0.02, 1.0],
+     [1.0, 0.45, 0.2, 1.0]],
+    name="shrinks (blue) – grows (orange)", low_color=FOLDED,
+)  # fmt: skip
+_DIFFERENCE = Colormap(
+    [[0.2, 0.5, 1.0, 1.0], [0, 0, 0, 1.0], [1.0, 0.45, 0.2, 1.0]],
+    name="fixed brighter (blue) – moved brighter (orange)",
+)
+_LINES = Colormap([[1, 0.85, 0.3, 0], [1, 0.85, 0.3, 1]], name="grid lines")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one layer is made.
+
+    Parameters
+    ----------
+    compute : callable, optional
+        Gives the blocks of a lazy layer.
+    name : callable
+        Scene -> the name of the layer.
+    look : dict
+        Keyword arguments of the napari layer.
+    colorbar : bool
+        Whether the layer comes with a colour bar.
+    """
+
+    layer: type[Layer]
+    name: Callable[[Scene], str]
+    look: dict[str, Any]
+    compute: Compute | None = None
+    colorbar: bool = False
+
+
+def _mm(value: float) -> str:
+    return f"{value:g} mm"
+
+
+_GREY = {"colormap": "gray", "blending": "additive", "contrast_limits": (0.0, 1.0)}
+_OUTLINE = {"blending": "translucent_no_depth"}
+_POINT = {"face_color": "transparent", "opacity": 1.0, "blending": "translucent_no_depth"}
+
+#: From the bottom of the stack to its top.
+KINDS: dict[str, Kind] = {
+    "fixed": Kind(
+        Image, lambda s: f"fixed: {s.registration.fixed.name}",
+        {"colormap": "magenta", "blending": "additive"},
+    ),
+    "moved": Kind(
+        Image, lambda s: f"moved: {s.registration.moving.name}",
+        {"colormap": "green", "blending": "additive"}, lazy_maps.moved,
+    ),
+    "difference": Kind(
+        Image, lambda s: "difference, moved − fixed",
+        {"colormap": _DIFFERENCE, "blending": "additive", "contrast_limits": (-1.0, 1.0)},
+        lazy_maps.difference, True,
+    ),
+    "checkerboard": Kind(
+        Image, lambda s: f"checkerboard fixed / moved, {_mm(s.checker_size)}", _GREY,
+        lazy_maps.checkerboard,
+    ),
+    "swipe": Kind(Image, lambda s: "swipe fixed | moved", _GREY, lazy_maps.swipe),
+    "displacement": Kind(
+        Image, lambda s: "displacement, mm",
+        {"colormap": "viridis", "blending": "translucent_no_depth", "opacity": 0.6},
+        lazy_maps.magnitude, True,
+    ),
+    "jacobian": Kind(
+        Image, lambda s: "Jacobian (1: same volume, ≤ 0: folded, yellow)",
+        # Just inside 0 and 2, so that a determinant of exactly 0 counts as folded.
+        {"colormap": _CHANGE, "blending": "additive", "contrast_limits": (1e-6, 2.0)},
+        lazy_maps.jacobian, True,
+    ),
+    "fixed labels": Kind(Labels, lambda s: "fixed labels", {**_OUTLINE, "opacity": 0.45}),
+    "moved labels": Kind(
+        Labels, lambda s: "moved labels", {**_OUTLINE, "opacity": 1.0}, lazy_maps.moved_labels
+    ),
+    "grid": Kind(
+        Image, lambda s: f"sampling grid (fixed → moving), {_mm(s.grid_spacing)}",
+        {"colormap": _LINES, "blending": "translucent_no_depth", "opacity": 0.8,
+         "contrast_limits": (0.0, 1.0)},
+        lazy_maps.sampling_grid,
+    ),
+    "arrows": Kind(
+        Vectors, lambda s: "arrows (fixed → moving), true length",
+        {"edge_color": "cyan", "vector_style": "arrow", "edge_width": 0.8, "opacity": 1.0,
+         "blending": "translucent_no_depth"},
+    ),
+    "fixed landmarks": Kind(
+        Points, lambda s: "fixed landmarks near the slice",
+        {**_POINT, "border_color": "magenta", "symbol": "o"},
+    ),
+    "moved landmarks": Kind(
+        Points, lambda s: "moved landmarks near the slice",
+        {**_POINT, "border_color": "lime", "face_color": "lime", "symbol": "x"},
+    ),
+}  # fmt: skip
+RANK = {role: rank for rank, role in enumerate(KINDS)}
+
+
+def make_layer(role: str, stage: Stage, data: Any = None) -> Layer:
+    """A new napari layer for `role`; `data` for the kinds that are not lazy."""
+    kind, scene = KINDS[role], stage.scene
+    kwargs: dict[str, Any] = {
+        "name": kind.name(scene),
+        "metadata": {KEY: remembered(scene.registration.fixed, role)},
+        **scene.grid.layer_place(),
+        **kind.look,
+    }
+    if kind.compute is not None:
+        data = LazyArray(stage, kind.compute, _dtype(role, scene))
+    if kind.layer is Image:
+        kwargs["rgb"] = False
+        kwargs.setdefault("contrast_limits", _limits(role, scene))
+    layer = kind.layer(data, **kwargs)
+    if kind.layer is Labels:
+        layer.editable = False
+    if kind.colorbar:
+        layer.colorbar.visible = True
+        layer.colorbar.position = "top_left"
+    return layer
+
+
+def _dtype(role: str, scene: Scene) -> Any:
+    if role != "moved labels":
+        return np.float32
+    labels = scene.moving_labels
+    dtype = np.dtype(np.uint8) if labels is None else labels.data.dtype
+    return {"b": np.dtype(np.uint8), "f": np.dtype(np.int32)}.get(dtype.kind, dtype)
+
+
+def _limits(role: str, scene: Scene) -> tuple[float, float]:
+    if role == "displacement":
+        return 0.0, largest_displacement(scene)
+    return scene.fixed_range if role == "fixed" else scene.moving_range
+
+
+def largest_displacement(scene: Scene) -> float:
+    """A round number of mm that holds nearly every displacement (every fourth voxel is read)."""
+    index = tuple(slice(0, n, 4 if n > 8 else 1) for n in scene.registration.fixed.shape)
+    top = float(np.percentile(lazy_maps.magnitude(scene, index), 99.9))
+    if not np.isfinite(top) or top <= 0:
+        return 1.0
+    unit = 10.0 ** np.floor(np.log10(top))
+    return float(next(unit * m for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if unit * m >= top - 1e-9))
+

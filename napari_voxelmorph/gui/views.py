@@ -1,0 +1,302 @@
+"""A pair on the canvas: before, while it converges, and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Layer
+from psygnal import Signal
+
+from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.result import Registration
+from napari_voxelmorph.gui.anatomy import PLANES, AnatomyView, Convention, Plane
+from napari_voxelmorph.gui.commit import layer_data
+from napari_voxelmorph.gui.display import contrast_limits, default_start
+from napari_voxelmorph.gui.display_grid import DisplayGrid, Points
+from napari_voxelmorph.gui.lazy import Scene
+from napari_voxelmorph.gui.modes import MODES, Mode, ModeSwitch
+from napari_voxelmorph.gui.pair_layers import Extras, PairLayers
+
+#: Overlay -> the layers behind it.
+OVERLAYS: dict[str, tuple[str, ...]] = {
+    "grid": ("grid",),
+    "arrows": ("arrows",),
+    "displacement": ("displacement",),
+    "jacobian": ("jacobian",),
+    "fixed labels": ("fixed labels",),
+    "moved labels": ("moved labels",),
+    "landmarks": ("fixed landmarks", "moved landmarks"),
+}
+__all__ = ["MODES", "OVERLAYS", "PLANES", "PairView", "ViewSettings"]
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """What the user may set about the overlays (mm, ms, and a share of the screen)."""
+
+    grid_spacing: float = 8.0
+    arrow_spacing: float = 8.0
+    checker_size: float = 20.0
+    swipe: float = 0.5
+    flicker_interval: int = 500
+
+
+class PairView:
+    """Shows one pair in a viewer, lazily and in place.  Main thread only.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer or ViewerModel
+    """
+
+    changed = Signal()  # mode, overlays, plane, settings or pair: for whoever shows buttons
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.viewer = viewer
+        self.settings = ViewSettings()
+        self.layers = PairLayers(viewer)
+        self.stack = self.layers.stack
+        self.modes = ModeSwitch(viewer, self.stack)
+        self.anatomy = AnatomyView(viewer)
+        self._before: Registration | None = None
+        self._result: Registration | None = None
+        self._showing_before = False
+        self.stack.changed.connect(self.changed.emit)
+        viewer.dims.events.order.connect(self._on_turned, position="last")
+        viewer.layers.events.inserted.connect(self._on_inserted, position="last")
+
+    # The pair ---------------------------------------------------------------------------
+
+    def show_pair(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        affine: Matrix | None = None,
+        moving_labels: Volume | None = None,
+        fixed_labels: Volume | None = None,
+        moving_landmarks: Points | None = None,
+        fixed_landmarks: Points | None = None,
+    ) -> None:
+        """Show the state before registration, in the present mode and with the same overlays.
+
+        Parameters
+        ----------
+        affine : ndarray (D + 1, D + 1), optional
+            Fixed world to moving world (mm).  Default: as the headers say or, when the two
+            images hardly overlap there, middle on middle.
+        moving_labels, fixed_labels : Volume, optional
+        moving_landmarks, fixed_landmarks : ndarray (N, D), optional
+            World mm of the scan that they belong to.
+        """
+        overlays = [overlay for overlay in OVERLAYS if self.is_overlay_on(overlay)]
+        mode = self.mode
+        self._take_away(show_hidden=False)
+        start = default_start(fixed, moving) if affine is None else affine
+        self._before = Registration(fixed, moving, start)
+        scene = Scene(
+            self._before,
+            DisplayGrid.of(fixed),
+            moving_labels,
+            contrast_limits(fixed.data),
+            contrast_limits(moving.data),
+            self.settings.grid_spacing,
+            self.settings.checker_size,
+            self.settings.swipe,
+        )
+        self.layers.open(scene, Extras(fixed_labels, fixed_landmarks, moving_landmarks))
+        self.layers.layer("fixed")
+        self.stack.hide_others()
+        self.anatomy.start(fixed.oriented, fixed.ndim)
+        self._on_turned()
+        self._center()
+        self.set_mode(mode)
+        for overlay in overlays:
+            self.set_overlay(overlay, True)
+        self.changed.emit()
+
+    def update(self, registration: Registration, live: bool = False) -> None:
+        """Show another result of the same pair, in place.
+
+        Parameters
+        ----------
+        live : bool
+            A passing state of a run: arrows, landmarks and ranges wait for the final one, and
+            whole volumes (3-D view) may be at half resolution.
+        """
+        if not self.has_pair or self.layers.scene.grid.shape != registration.fixed.shape:
+            self.show_pair(registration.fixed, registration.moving)
+        self._result = registration
+        if not self._showing_before:
+            self.layers.show(registration, live)
+        if not live:
+            self.changed.emit()
+
+    @property
+    def registration(self) -> Registration | None:
+        """The latest result given to `update`."""
+        return self._result
+
+    @property
+    def has_pair(self) -> bool:
+        """Whether a pair is shown."""
+        return self.layers.stage is not None
+
+    @property
+    def showing_before(self) -> bool:
+        """Whether the state before registration is held up for comparison."""
+        return self._showing_before
+
+    def show_before(self, on: bool) -> None:
+        """Hold up the state before registration; `False` goes back to the result."""
+        if self._before is None or self._result is None or on == self._showing_before:
+            return
+        self._showing_before = on
+        self.layers.show(self._before if on else self._result, live=False)
+        self.changed.emit()
+
+    def clear(self) -> None:
+        """Take the pair away and leave the viewer as it was found."""
+        self._take_away(show_hidden=True)
+        self.anatomy.stop()
+        self.changed.emit()
+
+    def close(self) -> None:
+        """Let go of the viewer, for a window that is closing; its layers stay as they are."""
+        self.modes.flicker.stop()
+        self.layers.let_go()
+        self.viewer.dims.events.order.disconnect(self._on_turned)
+        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
+
+    # Modes, overlays, planes ------------------------------------------------------------
+
+    @property
+    def mode(self) -> Mode:
+        """How the pair is shown."""
+        return self.modes.mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """Overlay, checkerboard, swipe, flicker, difference or side by side."""
+        if mode not in MODES:
+            raise InputError(f"set_mode: expected one of {', '.join(MODES)}, got {mode!r}.")
+        if self.has_pair:
+            for role in self.modes.roles(mode):
+                self.layers.layer(role)
+            self.modes.apply(mode)
+        else:
+            self.modes.mode = mode
+        self.changed.emit()
+
+    def can_show(self, overlay: str) -> bool:
+        """Whether there is anything to show for an overlay."""
+        if not self.has_pair:
+            return False
+        extras = self.layers.extras
+        landmarks = (extras.fixed_landmarks, extras.moving_landmarks)
+        return {
+            "fixed labels": extras.fixed_labels is not None,
+            "moved labels": self.layers.scene.moving_labels is not None,
+            "landmarks": any(points is not None for points in landmarks),
+        }.get(overlay, True)
+
+    def is_overlay_on(self, overlay: str) -> bool:
+        """Whether an overlay's layers are there, with their eyes open."""
+        return any(self.stack.is_shown(role) for role in OVERLAYS[overlay])
+
+    def set_overlay(self, overlay: str, on: bool) -> None:
+        """Show or hide an overlay; nothing happens when it has nothing to show."""
+        if self.can_show(overlay):
+            for role in OVERLAYS[overlay]:
+                if on:
+                    self.layers.layer(role)
+                self.stack.show(role, on)
+            if on:
+                self.layers.redraw_marks()
+            self.modes.arrange()
+        self.changed.emit()
+
+    def configure(self, **settings: Any) -> None:
+        """Change `ViewSettings` by name, for instance ``configure(grid_spacing=5)``."""
+        self.settings = replace(self.settings, **settings)
+        self.modes.flicker.interval = self.settings.flicker_interval
+        self.layers.arrow_spacing = self.settings.arrow_spacing
+        names = ("grid_spacing", "checker_size", "swipe")
+        if self.has_pair and any(name in settings for name in names):
+            self.layers.change(**{name: getattr(self.settings, name) for name in names})
+        if self.has_pair and "arrow_spacing" in settings:
+            self.layers.redraw_marks()
+        self.changed.emit()
+
+    def fade(self, share: float) -> None:
+        """0: only the fixed image, 1: only the moved one, 0.5: both in full (overlay mode)."""
+        for role, value in (("fixed", 2 - 2 * share), ("moved", 2 * share)):
+            layer = self.stack.get(role)
+            if layer is not None:
+                layer.opacity = float(np.clip(value, 0, 1))
+
+    def set_plane(self, plane: Plane) -> None:
+        """Axial, coronal or sagittal slices."""
+        self.viewer.dims.ndisplay = 2
+        self.anatomy.set_plane(plane)
+        self.changed.emit()
+
+    def next_plane(self) -> None:
+        """Axial → coronal → sagittal → axial."""
+        self.set_plane(PLANES[(PLANES.index(self.anatomy.plane) + 1) % 3])
+
+    def set_convention(self, convention: Convention) -> None:
+        """Radiological or neurological; turns the camera, never the data."""
+        self.anatomy.set_convention(convention)
+        self._on_turned()
+        self.changed.emit()
+
+    # Keeping ----------------------------------------------------------------------------
+
+    def commit(self, name: str) -> Layer:
+        """Keep what a lazy layer shows as a plain layer (computed here and now).
+
+        `name` is one of `commit.COMMITTABLE`.  `commit_data` is the slow part and may run
+        in a thread; `add_committed` then adds its answer.
+        """
+        return self.add_committed(self.commit_data(name))
+
+    def commit_data(self, name: str) -> tuple[Any, dict[str, Any], str]:
+        """The layer-data tuple behind `commit`."""
+        if not self.has_pair:
+            raise InputError("No pair is shown; choose a moving and a fixed image first.")
+        return layer_data(name, self.layers.scene, self.settings.arrow_spacing)
+
+    def add_committed(self, data: tuple[Any, dict[str, Any], str]) -> Layer:
+        """Add what `commit_data` gave."""
+        return self.viewer.add_layer(Layer.create(*data))
+
+    # Inside -----------------------------------------------------------------------------
+
+    def _take_away(self, show_hidden: bool) -> None:
+        mode = self.mode
+        self.modes.stop()
+        self.modes.mode = mode
+        self.layers.close_pair(show_hidden)
+        self._before = self._result = None
+        self._showing_before = False
+
+    def _center(self) -> None:
+        """The middle of the fixed image, filling the canvas."""
+        grid, dims = self.layers.scene.grid, self.viewer.dims
+        middle = np.array(grid.display_shape) // 2 * grid.scale + grid.translate
+        extra = dims.ndim - grid.ndim
+        dims.set_point(range(extra, dims.ndim), middle)
+        self.viewer.reset_view(layers=[self.layers.layer("fixed")])
+
+    def _on_turned(self, event: Any = None) -> None:
+        if self.has_pair:
+            axis, end = self.anatomy.screen_left
+            self.layers.change(swipe_axis=axis, swipe_from=end)
+            self.changed.emit()
+
+    def _on_inserted(self, event: Any) -> None:
+        if self.has_pair and event.value not in [layer for _, layer in self.stack]:
+            self.modes.arrange()
