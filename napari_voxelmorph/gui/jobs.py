@@ -1,0 +1,216 @@
+"""What the engine thread does for the Register dock.  No Qt here; heavy imports come late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_voxelmorph.engine.config import RegistrationConfig
+from napari_voxelmorph.engine.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+    from napari_voxelmorph.engine.registration import Registrar, Registration, Step
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """All that was chosen in the dock; landmarks are world millimetres, shape (N, D)."""
+
+    moving: Volume
+    fixed: Volume
+    moving_mask: Volume | None = None
+    fixed_mask: Volume | None = None
+    moving_labels: Volume | None = None
+    fixed_labels: Volume | None = None
+    moving_landmarks: Points | None = None
+    fixed_landmarks: Points | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is known of a pair before it is registered."""
+
+    warnings: list[str] = field(default_factory=list)
+    problem: str = ""
+    device: str = ""
+    needs: str = ""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One number before, after pre-alignment, and after registration."""
+
+    before: float
+    aligned: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run, with what the segmentations and landmarks say about it."""
+
+    registration: Registration
+    pair: Pair
+    dice: Agreement | None = None
+    structures: int = 0
+    landmarks: Agreement | None = None
+
+
+class RegistrationJobs:
+    """Keeps the registrar of a window.  Its methods run in the engine thread only."""
+
+    def __init__(self) -> None:
+        self._registrars: dict[str, Registrar] = {}
+
+    def warm_up(self) -> list[str]:
+        """Load the numerical libraries; return the devices of this machine, best first."""
+        read_ahead()
+        from napari_voxelmorph.engine.device import available_devices
+
+        self._registrar("auto")
+        return available_devices()
+
+    def check(self, pair: Pair, config: RegistrationConfig) -> Check:
+        """Look at a pair: warnings, what cannot work, memory and time."""
+        from napari_voxelmorph.engine.device import describe_device
+        from napari_voxelmorph.engine.errors import VoxelMorphError
+        from napari_voxelmorph.engine.pair_checks import warnings_for
+
+        try:
+            registrar = self._ready(pair, config.device)
+            needs = registrar.estimate(config).text
+        except VoxelMorphError as error:
+            return Check(problem=str(error))
+        return Check(
+            warnings_for(pair.moving, pair.fixed), "", describe_device(registrar.device), needs
+        )
+
+    def register(
+        self, pair: Pair, config: RegistrationConfig, start: Matrix | None
+    ) -> Generator[Step, None, Outcome]:
+        """Run, and measure the result against what was given with the pair."""
+        registrar = self._ready(pair, config.device)
+        registration = yield from registrar.steps(config, start)
+        return measured(registration, pair)
+
+    def _ready(self, pair: Pair, device: str) -> Registrar:
+        check_companions(pair)
+        registrar = self._registrar(device)
+        registrar.set_pair(
+            pair.moving, pair.fixed, moving_mask=pair.moving_mask, fixed_mask=pair.fixed_mask
+        )
+        return registrar
+
+    def _registrar(self, device: str) -> Registrar:
+        from napari_voxelmorph.engine.registration import Registrar
+
+        if device not in self._registrars:
+            self._registrars[device] = Registrar(device)
+        return self._registrars[device]
+
+
+def read_ahead() -> None:
+    """Bring torch's big libraries into the disk cache without holding the interpreter.
+
+    Loading them from a cold disk would stop every thread, the window's too.
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        return
+    for library in sorted((Path(spec.origin).parent / "lib").glob("*torch_*.so*")):
+        with library.open("rb", buffering=0) as file:
+            while file.read(1 << 22):
+                pass
+
+
+def check_companions(pair: Pair) -> None:
+    """Raise `InputError` when segmentations or landmarks do not fit their images."""
+    from napari_voxelmorph.engine.pair_checks import check_same_grid
+
+    for labels, image in ((pair.moving_labels, pair.moving), (pair.fixed_labels, pair.fixed)):
+        if labels is not None:
+            check_same_grid(labels, image, "segmentation")
+    moving, fixed = pair.moving_landmarks, pair.fixed_landmarks
+    if moving is not None and fixed is not None and len(moving) != len(fixed):
+        raise InputError(
+            f"There are {len(moving)} moving and {len(fixed)} fixed landmarks. Landmarks are "
+            "compared in pairs, in their order: place the same number in both."
+        )
+
+
+def measured(registration: Registration, pair: Pair) -> Outcome:
+    """Compare a result with the segmentations and landmarks of its pair."""
+    dimension = registration.fixed.ndim
+    before = replace(registration, affine=np.eye(dimension + 1), field=None)
+    aligned = replace(registration, field=None)
+    stages = (before, aligned, registration)
+    dice, structures = _dice(stages, pair)
+    return Outcome(registration, pair, dice, structures, _landmark_error(stages, pair))
+
+
+def _dice(stages: tuple[Registration, ...], pair: Pair) -> tuple[Agreement | None, int]:
+    if pair.moving_labels is None or pair.fixed_labels is None:
+        return None, 0
+    from napari_voxelmorph.engine.evaluation.metrics import dice
+
+    means, count = [], 0
+    for stage in stages:
+        moved = stage.warp(pair.moving_labels, "nearest")
+        values = np.array(list(dice(pair.fixed_labels.data, moved).values()), dtype=float)
+        count = max(count, int(np.isfinite(values).sum()))
+        means.append(float(np.nanmean(values)) if np.isfinite(values).any() else float("nan"))
+    return Agreement(*means), count
+
+
+def _landmark_error(stages: tuple[Registration, ...], pair: Pair) -> Agreement | None:
+    moving, fixed = pair.moving_landmarks, pair.fixed_landmarks
+    if moving is None or fixed is None or len(moving) == 0:
+        return None
+    errors = [np.linalg.norm(stage.fixed_to_moving(fixed) - moving, axis=1) for stage in stages]
+    return Agreement(*(float(error.mean()) for error in errors))
+
+
+def save_as(kind: str, registration: Registration, path: str) -> Callable[[], str]:
+    """Return the job that writes a result; `kind` is session, moved or displacement."""
+
+    def work() -> str:
+        from napari_voxelmorph.engine import files
+
+        writers: dict[str, Any] = {
+            "session": lambda: files.save_session(registration, path),
+            "moved": lambda: files.save(registration.moved, path),
+            "displacement": lambda: files.save_displacement(registration, path),
+        }
+        writers[kind]()
+        return path
+
+    return work
+
+
+def load_images(paths: list[str], kinds: list[str]) -> Callable[[], list[Volume]]:
+    """Return the job that reads image files; `kinds` are "image" or "labels"."""
+
+    def work() -> list[Volume]:
+        from napari_voxelmorph.engine import files
+
+        wanted = [*kinds, *["image"] * len(paths)]
+        return [files.load(path, kind) for path, kind in zip(paths, wanted, strict=False)]
+
+    return work
+
+
+def load_sample() -> dict[str, Any]:
+    """Make the sample pair: layer data by role."""
+    from napari_voxelmorph.gui.sample_data import sample_pair
+
+    return sample_pair(3)

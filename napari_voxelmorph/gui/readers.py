@@ -1,0 +1,84 @@
+"""Medical image files, DICOM folders and session folders, opened by napari."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from napari_voxelmorph.gui.sample_data import LayerData
+
+_ENDINGS = (
+    ".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm",
+)  # fmt: skip
+_MOST_FILES_LOOKED_AT = 20
+
+Reader = Callable[[Any], list[LayerData]]
+
+
+def get_reader(path: str | list[str]) -> Reader | None:
+    """Return a reader when the path is ours (npe2's first question), else None."""
+    paths = [path] if isinstance(path, str) else list(path)
+    return read if paths and all(_is_ours(Path(p)) for p in paths) else None
+
+
+def read(path: str | list[str]) -> list[LayerData]:
+    """Return the layers behind one path or several."""
+    from napari_voxelmorph.engine import files
+    from napari_voxelmorph.gui.display import layer_from_volume
+
+    layers: list[LayerData] = []
+    for one in [path] if isinstance(path, str) else path:
+        if is_session(Path(one)):
+            layers += _session_layers(one)
+        else:
+            volume = files.load(one)
+            layers.append(layer_from_volume(volume))
+    return layers
+
+
+def is_session(folder: Path) -> bool:
+    """Whether a folder holds a saved session."""
+    from napari_voxelmorph.engine.files import session
+
+    return folder.is_dir() and (folder / session.INDEX).is_file()
+
+
+def _session_layers(folder: str) -> list[LayerData]:
+    """Fixed and moved in the colours of the overlay; the moving image is there, hidden.
+
+    The layers remember their folder, so that an open Register dock shows the whole result.
+    """
+    from napari_voxelmorph.engine import files
+    from napari_voxelmorph.gui.display import KEY, layer_from_volume
+
+    registration = files.load_session(folder)
+    layers = [
+        layer_from_volume(registration.moving, visible=False),
+        layer_from_volume(registration.fixed, colormap="magenta", blending="additive"),
+        layer_from_volume(registration.moved, colormap="green", blending="additive"),
+    ]
+    for _, kwargs, _ in layers:
+        kwargs["metadata"][KEY]["session"] = str(folder)
+    return layers
+
+
+def _is_ours(path: Path) -> bool:
+    if path.is_dir():
+        return is_session(path) or _holds_dicom(path)
+    return path.name.lower().endswith(_ENDINGS)
+
+
+def _holds_dicom(folder: Path) -> bool:
+    """Whether one of the first files carries the DICOM mark."""
+    looked_at = 0
+    for file in sorted(folder.iterdir()):
+        if not file.is_file():
+            continue
+        with file.open("rb") as stream:
+            if stream.read(132)[128:] == b"DICM":
+                return True
+        looked_at += 1
+        if looked_at >= _MOST_FILES_LOOKED_AT:
+            break
+    return False

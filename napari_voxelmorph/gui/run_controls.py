@@ -1,0 +1,118 @@
+"""The Register button, which also says what is missing and cancels, and the progress bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari.utils.progress import cancelable_progress
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from superqt import QElidingLabel
+
+from napari_voxelmorph.gui.readiness import CANCEL, CANCELLING, Readiness
+
+
+class RunControls(QWidget):
+    """One button and one bar.  Emits `register_asked` and `cancel_asked`."""
+
+    register_asked = Signal()
+    cancel_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ready = Readiness("Choose two images", False)
+        self._running = False
+        self.button = QPushButton()
+        self.button.setObjectName("voxelmorph-register")
+        self.button.setMinimumHeight(34)
+        self.button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.button.clicked.connect(self._on_clicked)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(True)
+        self.phase = QElidingLabel()
+        self.phase.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 6, 8, 6)
+        column.setSpacing(4)
+        for widget in (self.button, self.bar, self.phase):
+            column.addWidget(widget)
+        self._show(self._ready)
+        self.set_running(False)
+
+    def set_ready(self, ready: Readiness) -> None:
+        """Say what is missing; while a run is on, this waits until it has ended."""
+        self._ready = ready
+        if not self._running:
+            self._show(ready)
+
+    def set_running(self, running: bool) -> None:
+        """Turn the button into Cancel, or back; show or hide the bar."""
+        self._running = running
+        self._show(CANCEL if running else self._ready)
+        self.bar.setVisible(running)
+        self.phase.setVisible(running)
+        self.show_step("Starting…", 0.0, None)
+
+    def show_step(self, phase: str, fraction: float, seconds_left: float | None) -> None:
+        """Move the bar; show the phase and the time left in words."""
+        self.bar.setValue(round(1000 * fraction))
+        percent = f"{100 * fraction:.0f} %"
+        left = time_left(seconds_left)
+        self.bar.setFormat(f"{percent} · {left}" if left else percent)
+        self.phase.setText(phase)
+
+    def _on_clicked(self) -> None:
+        if self._running:
+            self._show(CANCELLING)
+            self.phase.setText("Stopping after this step; everything stays as it was")
+            self.cancel_asked.emit()
+        else:
+            self.register_asked.emit()
+
+    def show_cancelling(self) -> None:
+        """Say so when the cancel came from elsewhere (the activity dock, the window)."""
+        if self._running:
+            self._show(CANCELLING)
+
+    def _show(self, state: Readiness) -> None:
+        self.button.setText(state.text)
+        self.button.setEnabled(state.enabled)
+        strong = state.enabled and state is not CANCEL
+        self.button.setProperty("strong", strong)
+        self.button.setStyleSheet(_STRONG if strong else "")
+        self.button.setToolTip(state.text)
+
+
+_STRONG = (
+    "QPushButton { background-color: rgb(69, 96, 196); color: white; font-weight: bold; }"
+    "QPushButton:hover { background-color: rgb(86, 114, 214); }"
+)
+
+
+def time_left(seconds: float | None) -> str:
+    """Words for a rest of time: ``"8 s left"``, ``"2 min left"``; empty when unknown."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s left"
+    return f"{round(seconds / 60)} min left"
+
+
+class Activity(cancelable_progress):  # type: ignore[misc]
+    """The same progress in napari's activity dock, with its own Cancel button."""
+
+    def __init__(self, on_cancel: Callable[[], None]) -> None:
+        self._on_cancel = on_cancel
+        super().__init__(total=100, desc="Registering", leave=False)
+
+    def cancel(self) -> None:
+        """Called by the Cancel button of the activity dock."""
+        super().cancel()
+        self._on_cancel()
+
+    def show_fraction(self, fraction: float) -> None:
+        """Move the bar in whole percents: each move makes napari handle waiting events."""
+        percent = min(100, int(100 * fraction))
+        if percent > self.n:
+            self.update(percent - self.n)

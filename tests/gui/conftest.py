@@ -1,0 +1,122 @@
+"""A Register dock whose engine can be held in the middle of a run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QSettings
+
+STEPS = 5
+
+
+class FakeJobs:
+    """Stands in for `RegistrationJobs`: five steps, each of which can be made to wait."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.steps_done = 0
+        self.closed = 0
+        self.error: BaseException | None = None
+        self.asked: list[tuple[Any, Any, Any]] = []
+
+    def warm_up(self) -> list[str]:
+        return ["cpu"]
+
+    def check(self, pair: Any, config: Any) -> Any:
+        from napari_voxelmorph.engine.pair_checks import warnings_for
+        from napari_voxelmorph.gui.jobs import Check
+
+        return Check(warnings_for(pair.moving, pair.fixed), "", "CPU", "0.1 GB, about 1 s")
+
+    def register(self, pair: Any, config: Any, start: Any) -> Any:
+        from napari_voxelmorph.engine.result import Registration
+        from napari_voxelmorph.gui.jobs import measured
+
+        self.asked.append((pair, config, start))
+        self.steps_done = 0
+        eye = np.eye(pair.fixed.ndim + 1)
+        partial = Registration(pair.fixed, pair.moving, eye)
+        try:
+            for index in range(STEPS):
+                self.entered.set()
+                assert self.gate.wait(20), "the test never opened the gate"
+                if self.error is not None:
+                    raise self.error
+                self.steps_done += 1
+                yield SimpleNamespace(
+                    phase=f"Deforming ({index})", fraction=(index + 1) / STEPS, seconds_left=2.0,
+                    partial=lambda: partial,
+                )  # fmt: skip
+        except GeneratorExit:
+            self.closed += 1
+            raise
+        metrics = {"similarity_before": 0.41, "similarity_after": 0.83, "ndv_percent": 0.0,
+                   "max_displacement_mm": 7.2, "mean_displacement_mm": 1.9}  # fmt: skip
+        return measured(
+            Registration(pair.fixed, pair.moving, eye, None, config, metrics, {"total": 3.0}), pair
+        )
+
+
+@dataclass
+class Window:
+    """A viewer with its dock, the fake behind it, and a 2-D pair's layers."""
+
+    viewer: Any
+    dock: Any
+    jobs: FakeJobs
+    moving: Any
+    fixed: Any
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path) -> None:
+    """Keep the user's remembered sections and presets out of the tests."""
+    QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+    for form in (QSettings.Format.IniFormat, QSettings.Format.NativeFormat):
+        QSettings.setPath(form, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobs]:
+    """The fake engine of the next dock."""
+    from napari_voxelmorph.gui import runner
+
+    fake = FakeJobs()
+    monkeypatch.setattr(runner, "RegistrationJobs", lambda: fake)
+    yield fake
+    fake.gate.set()
+
+
+@pytest.fixture
+def empty_window(make_napari_viewer: Any, jobs: FakeJobs, qtbot: Any) -> Window:
+    """A dock in a window without layers."""
+    from napari_voxelmorph.gui.register_dock import RegisterDock
+
+    viewer = make_napari_viewer()
+    dock = RegisterDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Register", area="right")
+    return Window(viewer, dock, jobs, None, None)
+
+
+@pytest.fixture
+def window(empty_window: Window, pair_2d: Any) -> Window:
+    """A dock with a pair chosen."""
+    from napari.layers import Layer
+
+    from napari_voxelmorph.gui.display import layer_from_volume
+
+    viewer, dock = empty_window.viewer, empty_window.dock
+    empty_window.fixed = viewer.add_layer(Layer.create(*layer_from_volume(pair_2d.fixed)))
+    empty_window.moving = viewer.add_layer(Layer.create(*layer_from_volume(pair_2d.moving)))
+    dock.inputs.choose("fixed", empty_window.fixed)
+    dock.inputs.choose("moving", empty_window.moving)
+    return empty_window
