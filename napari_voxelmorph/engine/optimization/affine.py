@@ -30,6 +30,7 @@ from napari_voxelmorph.engine.optimization.starts import (
     candidate_maps,
     content_of,
 )
+from napari_voxelmorph.engine.optimization.window_correlation import WindowCorrelation
 
 Float64 = NDArray[np.float64]
 Kind = Literal["affine", "rigid"]
@@ -120,20 +121,26 @@ def align(
     moving_levels = pyramid(moving, _as_mask(moving_mask), sizes)
     yield AffineStep(_cut(_first(base), ndim), None, 0.03, "Preparing")
     fixed_levels = pyramid(fixed, _as_mask(fixed_mask), sizes)
-    job = _Alignment(fixed_levels, moving_levels, ndim, kind, sizes)
+    job = _Alignment(fixed_levels, moving_levels, ndim, kind, similarity, sizes)
     best = yield from job.search(base)
     for level in reversed(range(len(sizes))):
         best = yield from job.refine(best, level)
     return _cut(best, ndim)
 
 
+@dataclass
 class _Alignment:
     """One pair on its levels (fine to coarse), and the frame in which it is aligned."""
 
-    def __init__(
-        self, fixed: list[Level], moving: list[Level], ndim: int, kind: Kind, sizes: list[float]
-    ) -> None:
-        self.fixed, self.moving, self.ndim, self.kind, self.sizes = fixed, moving, ndim, kind, sizes
+    fixed: list[Level]
+    moving: list[Level]
+    ndim: int
+    kind: Kind
+    measure: Measure
+    sizes: list[float]
+
+    def __post_init__(self) -> None:
+        fixed, moving = self.fixed, self.moving
         self.contents = content_of(fixed[-1]), content_of(moving[-1])
         center, self.radius = self.contents[0].center, self.contents[0].radius
         self.frame = np.diag([self.radius] * 3 + [1.0])
@@ -141,14 +148,23 @@ class _Alignment:
         volumes = [abs(np.linalg.det(v[-1].affine)) * v[-1].image.size for v in (fixed, moving)]
         self.least_overlap = 0.2 * min(1.0, volumes[1] / volumes[0])
 
-    def compare(self, level: int) -> Similarity:
+    def information(self, level: int) -> MutualInformation:
+        """Mutual information on one level."""
         to_frame = np.linalg.inv(self.frame)
         samples = draw_samples(self.fixed[level], to_frame, SAMPLES[level])
         return MutualInformation(samples, self.moving[level])
 
+    def compare(self, level: int) -> Similarity:
+        """The similarity asked for, on one level."""
+        if self.measure == "mi":
+            return self.information(level)
+        to_frame = np.linalg.inv(self.frame)
+        pair = self.fixed[level], self.moving[level]
+        return WindowCorrelation(*pair, to_frame, 2 * SAMPLES[level], self.ndim)
+
     def search(self, start: str | Float64) -> Steps:
         """Score many maps on the coarsest level, climb from the best few, keep the best."""
-        compare = self.compare(len(self.sizes) - 1)
+        compare = self.information(len(self.sizes) - 1)
         maps, is_far = candidate_maps(*self.contents, start, self.ndim)
         scores = []
         batches = np.array_split(maps, max(1, len(maps) // 40))

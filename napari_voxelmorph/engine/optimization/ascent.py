@@ -1,4 +1,9 @@
-"""Levenberg-Marquardt ascent of a similarity over rigid or affine maps."""
+"""Quasi-Newton ascent of a similarity over rigid or affine maps.
+
+The similarity supplies a first curvature, which gets the proportions between rotations,
+shifts and strains right but, the images being unlike, overrates the whole.  Its size is
+set by the first step and its detail by BFGS updates (Nocedal and Wright, chapter 6).
+"""
 
 from __future__ import annotations
 
@@ -14,12 +19,12 @@ Float64 = NDArray[np.float64]
 
 #: Longest step of one iteration: radians, or shares of the radius of the content.
 LONGEST_STEP = 0.25
+#: Shortenings of a step before the direction is given up.
+TRIALS = 6
 
 
 class Similarity(Protocol):
     """What an image comparison offers to the optimiser (larger is better)."""
-
-    def scores(self, maps: Float64) -> Float64: ...
 
     def value(self, map_: Float64) -> tuple[float, float]: ...
 
@@ -55,33 +60,54 @@ def climb(
     best, damping = start, 1e-2
     value, _ = similarity.value(best)
     yield best, value
+    gradient, curvature = similarity.slope(best, directions)
+    model, fresh = _safe(curvature), True
     for _ in range(iterations):
-        gradient, curvature = similarity.slope(best, directions)
-        accepted = False
-        for _ in range(8):
-            step = _damped_step(gradient, curvature, damping)
+        step = _capped(np.linalg.solve(model, gradient))
+        for _ in range(TRIALS):
             trial = move(best, step, directions)
             trial_value, overlap = similarity.value(trial)
-            if trial_value > value and overlap >= least_overlap and _is_sane(trial, start):
-                accepted = True
+            least_gain = 1e-4 * float(step @ gradient)
+            good = trial_value > value + least_gain
+            good = good and overlap >= least_overlap and _is_sane(trial, start)
+            if good or np.linalg.norm(step) < least_step:
                 break
-            damping = max(damping * 6, 1e-3)
-            if np.linalg.norm(step) < least_step:
-                break
-        if not accepted:
+            step = step * 0.4
+        if not good and fresh:
             return
+        if not good:
+            similarity.value(best)  # the slope belongs to the map seen last
+            model, fresh = _safe(similarity.slope(best, directions)[1]), True
+            continue
         gain, value, best = trial_value - value, trial_value, trial
-        damping *= 0.2
         yield best, value
-        if np.linalg.norm(step) < least_step or gain < 1e-7 * abs(value):
+        if np.linalg.norm(step) < least_step or gain < 1e-6 * abs(value):
             return
+        before = gradient
+        gradient, curvature = similarity.slope(best, directions)
+        model = _updated(model, step, before - gradient, fresh)
+        fresh = False
 
 
-def _damped_step(gradient: Float64, curvature: Float64, damping: float) -> Float64:
+def _updated(model: Float64, step: Float64, change: Float64, fresh: bool) -> Float64:
+    """The BFGS update of a positive definite model; a fresh model is rescaled first."""
+    bent, slack = float(step @ change), float(step @ model @ step)
+    if bent < 0.05 * slack:  # nearly straight or bent upwards: longer steps, same proportions
+        return np.asarray(model * 0.3) if fresh else model
+    if fresh:
+        model = model * (bent / slack)
+    pushed = model @ step
+    return np.asarray(
+        model + np.outer(change, change) / bent - np.outer(pushed, pushed) / (step @ pushed)
+    )
+
+
+def _safe(curvature: Float64) -> Float64:
     diagonal = np.diag(curvature)
-    floor = 1e-6 * diagonal.max() + 1e-30
-    matrix = curvature + np.diag(damping * diagonal + floor)
-    step = np.linalg.solve(matrix, gradient)
+    return np.asarray(curvature + np.diag(1e-2 * diagonal + 1e-4 * diagonal.max() + 1e-30))
+
+
+def _capped(step: Float64) -> Float64:
     longest = float(np.abs(step).max())
     return np.asarray(step * min(1.0, LONGEST_STEP / max(longest, 1e-30)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,9 @@ def candidate_maps(
     if named != "centers":
         goal = base[:3, :3] @ fixed.center + base[:3, 3]
         maps.append(_turns(base[:3, :3] @ near, fixed.center, goal))
+        turns = base[:3, :3] @ nearby_rotations(ndim, NEAR, 25.0)
+        for shift in _shifts(ndim, fixed.radius):
+            maps.append(_turns(turns, fixed.center, goal + shift))
     if named in ("auto", "centers"):
         maps.append(_turns(near, fixed.middle, moving.middle))
     far = np.zeros((0, 3, 3))
@@ -79,6 +83,12 @@ def candidate_maps(
     is_far = np.zeros(sum(map(len, maps)), bool)
     is_far[len(is_far) - len(far) :] = len(far) > 0
     return np.concatenate(maps), is_far
+
+
+def _shifts(ndim: int, radius: float) -> Float64:
+    """Displacements (K, 3) of up to about 0.6 of the content's radius, without the zero one."""
+    steps = [[-1, 0, 1] if axis >= 3 - ndim else [0] for axis in range(3)]
+    return np.array([s for s in product(*steps) if any(s)]) * 0.35 * radius
 
 
 def _turns(rotations: Float64, pivot: Float64, goal: Float64) -> Float64:
