@@ -177,9 +177,12 @@ def _scan(
     value, labels = paint_head(points, contrast, edge, seed)
     value = blur(value.reshape(plan.shape)) * bias_field(points, bias, rng).reshape(plan.shape)
     image = digitize(rician_noise(value, noise, rng), rng.uniform(700, 1100))
+    # In 2-D the world is that of a picture (rows, columns), not of a patient.
+    known = len(plan.shape) == 3
+    labels = labels.reshape(plan.shape)
     return (
-        Volume(image, plan.affine, name=f"{plan.name} {contrast}"),
-        Volume(labels.reshape(plan.shape), plan.affine, kind="labels", name=f"{plan.name} labels"),
+        Volume(image, plan.affine, name=f"{plan.name} {contrast}", oriented=known),
+        Volume(labels, plan.affine, "labels", f"{plan.name} labels", oriented=known),
     )
 
 

@@ -1,0 +1,1 @@
+"""A registration on paper: numbers for machines, one page of pictures for people."""
