@@ -8,7 +8,7 @@ set by the first step and its detail by BFGS updates (Nocedal and Wright, chapte
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,13 @@ TRIALS = 6
 class Similarity(Protocol):
     """What an image comparison offers to the optimiser (larger is better)."""
 
-    def value(self, map_: Float64) -> tuple[float, float]: ...
+    def value(self, map_: Float64) -> tuple[float, float]:
+        """Similarity, and the share of the samples that could be compared."""
+        ...
 
-    def slope(self, map_: Float64, directions: Float64) -> tuple[Float64, Float64]: ...
+    def slope(self, map_: Float64, directions: Float64) -> tuple[Float64, Float64]:
+        """Gradient (P,) and curvature (P, P), at the map that `value` saw last."""
+        ...
 
 
 def climb(
@@ -57,7 +61,7 @@ def climb(
     ------
     (map, value) : the best so far, after every iteration.
     """
-    best, damping = start, 1e-2
+    best = start
     value, _ = similarity.value(best)
     yield best, value
     gradient, curvature = similarity.slope(best, directions)
@@ -67,26 +71,23 @@ def climb(
         for _ in range(TRIALS):
             trial = move(best, step, directions)
             trial_value, overlap = similarity.value(trial)
-            least_gain = 1e-4 * float(step @ gradient)
-            good = trial_value > value + least_gain
+            good = trial_value > value + 1e-4 * float(step @ gradient)
             good = good and overlap >= least_overlap and _is_sane(trial, start)
             if good or np.linalg.norm(step) < least_step:
                 break
             step = step * 0.4
         if not good and fresh:
             return
-        if not good:
-            similarity.value(best)  # the slope belongs to the map seen last
+        if not good:  # forget what was learnt, once
+            similarity.value(best)
             model, fresh = _safe(similarity.slope(best, directions)[1]), True
             continue
         gain, value, best = trial_value - value, trial_value, trial
         yield best, value
         if np.linalg.norm(step) < least_step or gain < 1e-6 * abs(value):
             return
-        before = gradient
-        gradient, curvature = similarity.slope(best, directions)
-        model = _updated(model, step, before - gradient, fresh)
-        fresh = False
+        before, (gradient, _) = gradient, similarity.slope(best, directions)
+        model, fresh = _updated(model, step, before - gradient, fresh), False
 
 
 def _updated(model: Float64, step: Float64, change: Float64, fresh: bool) -> Float64:
@@ -107,7 +108,7 @@ def _safe(curvature: Float64) -> Float64:
     return np.asarray(curvature + np.diag(1e-2 * diagonal + 1e-4 * diagonal.max() + 1e-30))
 
 
-def _capped(step: Float64) -> Float64:
+def _capped(step: NDArray[Any]) -> Float64:
     longest = float(np.abs(step).max())
     return np.asarray(step * min(1.0, LONGEST_STEP / max(longest, 1e-30)))
 

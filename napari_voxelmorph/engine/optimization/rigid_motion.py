@@ -57,6 +57,16 @@ def move(matrix: Float64, step: Float64, directions: Float64) -> Float64:
     return np.asarray(matrix @ total)
 
 
+def nearest_rotation(map_: Float64, pivot: Float64) -> Float64:
+    """The rigid map (4, 4) nearest to an affine one that takes `pivot` (3,) to the same place."""
+    left, _, right = np.linalg.svd(map_[:3, :3])
+    rotation = left @ np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))]) @ right
+    out = np.eye(4)
+    out[:3, :3] = rotation
+    out[:3, 3] = map_[:3, :3] @ pivot + map_[:3, 3] - rotation @ pivot
+    return out
+
+
 def angle(rotation: Float64) -> float:
     """Angle of a rotation matrix (3, 3), degrees."""
     return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
