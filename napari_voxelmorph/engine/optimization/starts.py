@@ -44,9 +44,8 @@ def content_of(level: Level) -> Content:
     places = voxels @ level.affine[:3, :3].T + level.affine[:3, 3]
     center = places.mean(axis=0)
     spread = places - center
-    covariance = (
-        spread.T @ spread / len(places) + 1e-3 * level.affine[:3, :3] @ level.affine[:3, :3].T
-    )
+    cell = level.affine[:3, :3]
+    covariance = spread.T @ spread / len(places) + 1e-3 * cell @ cell.T
     middle = cell @ ((np.array(level.image.shape) - 1) / 2) + level.affine[:3, 3]
     return Content(center, covariance, middle)
 
