@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari.layers import Image, Labels, Points
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy
 from superqt import QElidingLabel
 
 from napari_voxelmorph.gui.display import KEY
+from napari_voxelmorph.gui.form_parts import Rows
 from napari_voxelmorph.gui.layer_choice import LayerChoice
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.overlays import KINDS
@@ -53,7 +54,7 @@ class InputsSection(Section):
         self.refresh()
 
     def _build_pair(self) -> None:
-        rows = _rows()
+        rows = Rows()
         for role, label in (("moving", "Moving"), ("fixed", "Fixed")):
             what = f"{role} image"
             choice = LayerChoice(is_input_image, f"choose the {what}", what)
@@ -61,12 +62,9 @@ class InputsSection(Section):
             facts.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             facts.setEnabled(False)
             self.choices[role], self.facts[role] = choice, facts
-            rows.addRow(label, choice)
-            rows.labelForField(choice).setToolTip(_ROLE_HELP[role])
-            rows.addRow("", facts)
-        holder = QWidget()
-        holder.setLayout(rows)
-        self.add(holder)
+            rows.add(label, choice, _ROLE_HELP[role])
+            rows.add("", facts)
+        self.add(rows)
         self.swap = QPushButton("⇅  Swap")
         self.swap.setToolTip("The moving image becomes the fixed one, with all that belongs to it")
         self.swap.clicked.connect(self.swap_roles)
@@ -80,15 +78,12 @@ class InputsSection(Section):
 
     def _build_companions(self) -> None:
         self.more = More("segmentations, masks, landmarks", "hide segmentations, masks, landmarks")
-        rows = _rows()
+        rows = Rows()
         for role, label in COMPANIONS.items():
             choice = LayerChoice(_ACCEPTS[role.split("_")[1]], "none", label.lower())
             self.choices[role] = choice
-            rows.addRow(label, choice)
-            rows.labelForField(choice).setToolTip(_ROLE_HELP[role.split("_")[1]])
-        holder = QWidget()
-        holder.setLayout(rows)
-        self.more.add(holder)
+            rows.add(label, choice, _ROLE_HELP[role.split("_")[1]])
+        self.more.add(rows)
         self.add(self.more)
 
     def layer(self, role: str) -> Any:
@@ -173,19 +168,10 @@ _ROLE_HELP = {
 
 
 def facts_of(layer: Any) -> str:
-    """Size, voxel size and type of a layer in one line."""
+    """Size and voxel size of a layer in one line."""
     shape = " × ".join(str(n) for n in layer.data.shape)
     voxel = " × ".join(f"{s:.3g}" for s in layer.scale)
     unit = "mm" if any("milli" in str(u) for u in layer.units) else "px"
     same = len({f"{s:.3g}" for s in layer.scale}) == 1
     size = f"{float(layer.scale[0]):.3g}" if same else voxel
-    return f"{shape} · {size} {unit} · {layer.data.dtype}"
-
-
-def _rows() -> QFormLayout:
-    rows = QFormLayout()
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.setVerticalSpacing(4)
-    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-    return rows
+    return f"{shape} · {size} {unit}"

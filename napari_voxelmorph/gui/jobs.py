@@ -14,7 +14,7 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+    from napari_voxelmorph.engine.geometry.volume import Kind, Matrix, Volume
     from napari_voxelmorph.engine.registration import Registrar, Registration, Step
 
 Points = NDArray[np.float64]
@@ -89,9 +89,9 @@ class RegistrationJobs:
             needs = registrar.estimate(config).text
         except VoxelMorphError as error:
             return Check(problem=str(error))
-        return Check(
-            warnings_for(pair.moving, pair.fixed), "", describe_device(registrar.device), needs
-        )
+        told = [note for v in (pair.moving, pair.fixed) for note in v.header.get("notes", ())]
+        warnings = told + warnings_for(pair.moving, pair.fixed)
+        return Check(warnings, "", describe_device(registrar.device), needs)
 
     def register(
         self, pair: Pair, config: RegistrationConfig, start: Matrix | None
@@ -197,14 +197,25 @@ def save_as(kind: str, registration: Registration, path: str) -> Callable[[], st
     return work
 
 
-def load_images(paths: list[str], kinds: list[str]) -> Callable[[], list[Volume]]:
+def load_images(paths: list[str], kinds: list[Kind]) -> Callable[[], list[Volume]]:
     """Return the job that reads image files; `kinds` are "image" or "labels"."""
 
     def work() -> list[Volume]:
         from napari_voxelmorph.engine import files
 
-        wanted = [*kinds, *["image"] * len(paths)]
-        return [files.load(path, kind) for path, kind in zip(paths, wanted, strict=False)]
+        rest: list[Kind] = ["image"] * len(paths)
+        return [files.load(path, kind) for path, kind in zip(paths, [*kinds, *rest], strict=False)]
+
+    return work
+
+
+def load_points(path: str, ndim: int) -> Callable[[], Points]:
+    """Return the job that reads a list of landmarks, world mm."""
+
+    def work() -> Points:
+        from napari_voxelmorph.engine.files.landmarks import load_landmarks
+
+        return load_landmarks(path, ndim)[0]
 
     return work
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-from napari_voxelmorph.gui.parameters_form import narrow_combo
+from napari_voxelmorph.gui.form_parts import Combo
 
 
 class LayerChoice(QWidget):
@@ -32,11 +32,10 @@ class LayerChoice(QWidget):
         self._accepts = accepts
         self._empty = empty
         self._layers: list[Any] = []
-        self.combo = narrow_combo()
+        self.combo = Combo(Qt.TextElideMode.ElideMiddle)
         self.combo.setToolTip(f"The {what}, from the layer list")
         self.combo.setAccessibleName(what)
-        self.open = QToolButton()
-        self.open.setText("Open…")
+        self.open = QPushButton("Open…")
         self.open.setToolTip(f"Open the {what} from a file")
         self.open.clicked.connect(lambda: self.open_asked.emit())
         row = QHBoxLayout(self)

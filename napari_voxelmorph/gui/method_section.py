@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QWidget
 
 from napari_voxelmorph.engine.config import DEFAULT, PRESETS, RegistrationConfig
 from napari_voxelmorph.engine.geometry.volume import Matrix
 from napari_voxelmorph.gui import memory
+from napari_voxelmorph.gui.form_parts import Combo, Rows
 from napari_voxelmorph.gui.jobs import Pair
-from napari_voxelmorph.gui.parameters_form import ParametersForm, narrow_combo
+from napari_voxelmorph.gui.parameters_form import ParametersForm
 from napari_voxelmorph.gui.section import Section, WrappingLabel
 from napari_voxelmorph.gui.start_matrix import MATRIX, WINDOW, StartMatrix
 
@@ -26,23 +26,22 @@ class MethodSection(Section):
 
     def __init__(self) -> None:
         super().__init__("2  Method", "method")
-        self.preset = narrow_combo()
+        self.preset = Combo()
         self.about = WrappingLabel()
         self.about.setEnabled(False)
         self.form: ParametersForm[RegistrationConfig] = ParametersForm(
             DEFAULT, leave_out=("start", "device")
         )
         self.start = StartMatrix()
-        self.device = narrow_combo()
-        self.device.setToolTip("Where to compute; “auto” takes a GPU when there is one")
+        self.device = Combo()
         self.device.addItem("auto", "auto")
         self.needs = WrappingLabel()
         self.needs.setEnabled(False)
         self._fill_presets()
-        top, bottom = _rows(), _rows()
-        top.addRow("Preset", self.preset)
-        bottom.addRow("Device", self.device)
-        for part in (_holder(top), self.about, self.form, self.start, _holder(bottom), self.needs):
+        top, bottom = Rows(), Rows()
+        top.add("Preset", self.preset, "Settings that suit a kind of pair")
+        bottom.add("Device", self.device, "Where to compute; “auto” takes a GPU when there is one")
+        for part in (top, self.about, self.form, self.start, bottom, self.needs):
             self.add(part)
         self.preset.currentIndexChanged.connect(self._on_preset)
         self.form.changed.connect(self._on_edited)
@@ -135,17 +134,3 @@ class MethodSection(Section):
     def show_needs(self, device: str, needs: str) -> None:
         """Say on what it will run and what that takes."""
         self.needs.setText(f"{device}: needs {needs}" if needs else "")
-
-
-def _rows() -> QFormLayout:
-    rows = QFormLayout()
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-    return rows
-
-
-def _holder(rows: QFormLayout) -> QWidget:
-    holder = QWidget()
-    holder.setLayout(rows)
-    return holder

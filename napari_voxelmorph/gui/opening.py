@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.gui.display import layer_from_volume
+from napari_voxelmorph.engine.errors import VoxelMorphError
+from napari_voxelmorph.engine.geometry.volume import Kind, Volume
+from napari_voxelmorph.gui.display import layer_from_volume, volume_from_layer
 from napari_voxelmorph.gui.engine_thread import EngineThread
 from napari_voxelmorph.gui.inputs_section import InputsSection
-from napari_voxelmorph.gui.jobs import load_images, load_sample
+from napari_voxelmorph.gui.jobs import load_images, load_points, load_sample
+from napari_voxelmorph.gui.landmark_layer import landmark_layer
 
 _FILTER = (
     "Images (*.nii *.nii.gz *.mgz *.mgh *.img *.hdr *.nrrd *.nhdr *.mha *.mhd *.dcm "
     "*.png *.tif *.tiff *.jpg *.jpeg);;All files (*)"
 )
+
+_POINTS = "Landmarks (*.csv *.txt *.tsv *.fcsv *.pts);;All files (*)"
 
 
 class Opening(QObject):
@@ -56,11 +59,9 @@ class Opening(QObject):
         """Let the user pick the file for one role of the dock."""
         what = role.replace("_", " ")
         if role.endswith("landmarks"):
-            path, _ = QFileDialog.getOpenFileName(
-                self._parent, f"Open the {what}", "", "Points (*.csv);;All files (*)"
-            )
+            path, _ = QFileDialog.getOpenFileName(self._parent, f"Open the {what}", "", _POINTS)
             if path:
-                self._add_points(role, path)
+                self._read_points(role, path)
             return
         path, _ = QFileDialog.getOpenFileName(self._parent, f"Open the {what}", "", _FILTER)
         if path:
@@ -74,7 +75,7 @@ class Opening(QObject):
         )
 
     def _read(self, paths: list[str], roles: list[str]) -> None:
-        kinds = ["labels" if _holds_labels(role) else "image" for role in roles]
+        kinds: list[Kind] = ["labels" if _holds_labels(role) else "image" for role in roles]
         self.working.emit("Opening…")
         self._engine.submit(
             load_images(paths, kinds),
@@ -92,22 +93,31 @@ class Opening(QObject):
 
     def _add_sample(self, parts: dict[str, Any]) -> None:
         for role, data in parts.items():
-            layer = self._viewer.add_layer(Layer.create(*data))
-            layer.visible = role in ("moving", "fixed")
-            self._inputs.choose(role, layer)
+            self._inputs.choose(role, self._viewer.add_layer(Layer.create(*data)))
         self._viewer.reset_view()
         self.opened.emit(list(parts))
 
-    def _add_points(self, role: str, path: str) -> None:
-        self._guarded(lambda: self._inputs.choose(role, self._viewer.open(path)[0]))
-
-    def _guarded(self, action: Callable[[], None]) -> None:
-        from napari_voxelmorph.gui.plain_words import sentence_and_details
-
+    def _read_points(self, role: str, path: str) -> None:
+        image = self._inputs.layer(role.replace("_landmarks", ""))
+        if image is None:
+            self.failed.emit("Choose the image first; landmarks are drawn over it.", "")
+            return
         try:
-            action()
-        except Exception as error:  # napari's readers raise anything
-            self._on_error(*sentence_and_details(error))
+            volume = volume_from_layer(image)
+        except VoxelMorphError as error:
+            self.failed.emit(str(error), "")
+            return
+        self._engine.submit(
+            load_points(path, volume.ndim),
+            lane="open",
+            on_done=lambda points: self._add_points(role, points, volume),
+            on_error=self._on_error,
+        )
+
+    def _add_points(self, role: str, points: Any, volume: Volume) -> None:
+        data = landmark_layer(role.replace("_", " ").capitalize(), points, volume)
+        self._inputs.choose(role, self._viewer.add_layer(Layer.create(*data)))
+        self.opened.emit([role])
 
     def _on_error(self, sentence: str, details: str) -> None:
         self.failed.emit(sentence, details)

@@ -9,17 +9,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QLineEdit,
-    QSpinBox,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QLineEdit, QSpinBox, QVBoxLayout, QWidget
 
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.gui.form_parts import Combo, Rows
 from napari_voxelmorph.gui.section import More
 
 Config = TypeVar("Config")
@@ -66,7 +59,7 @@ class ParametersForm(QWidget, Generic[Config]):
         super().__init__()
         self._base = config
         self.fields: dict[str, Field] = {}
-        basic, advanced = _form_layout(), _form_layout()
+        basic, advanced = Rows(), Rows()
         self.more = More("more settings", "fewer settings")
         hints = get_type_hints(type(config))
         skipped = set(leave_out)
@@ -74,18 +67,17 @@ class ParametersForm(QWidget, Generic[Config]):
             if item.name in skipped or "label" not in item.metadata:
                 continue
             field = make_field(hints[item.name], item.metadata)
-            field.widget.setToolTip(f"<qt>{item.metadata['help']}</qt>")
             field.widget.setObjectName(item.name)
             self.fields[item.name] = field
             rows = advanced if item.metadata.get("advanced") else basic
-            rows.addRow(item.metadata["label"], field.widget)
-            rows.labelForField(field.widget).setToolTip(f"<qt>{item.metadata['help']}</qt>")
+            rows.add(item.metadata["label"], field.widget, item.metadata["help"])
             field.changed.connect(lambda *_: self.changed.emit())
-        holder = QWidget()
-        holder.setLayout(advanced)
-        self.more.add(holder)
-        basic.addRow(self.more)
-        self.setLayout(basic)
+        self.more.add(advanced)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(basic)
+        column.addWidget(self.more)
         self.set_config(config)
 
     def set_config(self, config: Config) -> None:
@@ -101,15 +93,6 @@ class ParametersForm(QWidget, Generic[Config]):
         """Return what the form says; raises `InputError` when a field cannot be read."""
         values = {name: field.value() for name, field in self.fields.items()}
         return dataclasses.replace(self._base, **values)  # type: ignore[type-var]
-
-
-def _form_layout() -> QFormLayout:
-    rows = QFormLayout()
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.setSpacing(6)
-    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-    return rows
 
 
 def make_field(kind: Any, metadata: Any) -> Field:
@@ -136,7 +119,7 @@ def make_field(kind: Any, metadata: Any) -> Field:
 
 def choice_field(choices: Iterable[str], help: str) -> Field:
     """Return a drop-down; each entry carries its own explanation out of `help`."""
-    box = narrow_combo()
+    box = Combo()
     names = list(choices)
     for name in names:
         meaning = _meaning(name, names, help)
@@ -148,17 +131,6 @@ def choice_field(choices: Iterable[str], help: str) -> Field:
         lambda value: box.setCurrentIndex(names.index(value)),
         box.currentIndexChanged,
     )
-
-
-def narrow_combo() -> QComboBox:
-    """Return a drop-down that shortens its text instead of widening the dock."""
-    box = QComboBox()
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(6)
-    # Scrolling through a dock must not change what is chosen in it.
-    box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    box.wheelEvent = lambda event: event.ignore()
-    return box
 
 
 def _meaning(name: str, names: list[str], help: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_voxelmorph.gui.sample_data import LayerData
+from napari_voxelmorph.gui.landmark_layer import LayerData
 
 _ENDINGS = (
     ".nii", ".nii.gz", ".mgz", ".mgh", ".img", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".dcm",
@@ -32,8 +32,7 @@ def read(path: str | list[str]) -> list[LayerData]:
         if is_session(Path(one)):
             layers += _session_layers(one)
         else:
-            volume = files.load(one)
-            layers.append(layer_from_volume(volume))
+            layers.append(layer_from_volume(files.load(one, kind=None)))
     return layers
 
 

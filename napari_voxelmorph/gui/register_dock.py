@@ -48,7 +48,8 @@ class RegisterDock(QWidget):
         self.method = MethodSection()
         self.pair_view = PairView(self.viewer)
         self.view = Section("3  View", "view")
-        self.view.add(ViewSection(self.pair_view))
+        self.view.inside.setContentsMargins(0, 4, 0, 8)  # it needs all the width there is
+        self.view.add(ViewSection(self.pair_view)).setMinimumWidth(0)
         self.result = ResultSection()
         self.message = Message()
         self.controls = RunControls()
@@ -70,7 +71,7 @@ class RegisterDock(QWidget):
         self.setMinimumWidth(360)
         inner = QWidget()
         column = QVBoxLayout(inner)
-        column.setContentsMargins(4, 4, 4, 4)
+        column.setContentsMargins(0, 4, 0, 4)
         column.setSpacing(6)
         for section in (self.inputs, self.method, self.view, self.result):
             column.addWidget(section)
@@ -88,7 +89,7 @@ class RegisterDock(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
         outer.addWidget(self.pages, 1)
-        outer.addWidget(self.message)
+        outer.addLayout(_with_margins(self.message))
         outer.addWidget(self.controls)
 
     def _welcome_page(self) -> QWidget:
@@ -144,6 +145,11 @@ class RegisterDock(QWidget):
         moving, fixed = self.inputs.layer("moving"), self.inputs.layer("fixed")
         self.controls.set_ready(readiness(moving, fixed, problem))
 
+    def show_result(self) -> None:
+        """Open the result section and scroll to it, once it has its size."""
+        self.result.set_open(True)
+        QTimer.singleShot(0, lambda: self.scroll_area.ensureWidgetVisible(self.result, 0, 0))
+
     def _show_page(self) -> None:
         has_images = len(self.inputs.choices["moving"].layers) > 0
         page = 1 if has_images or self.engine.busy or self.runner.history.can_redo() else 0
@@ -165,6 +171,13 @@ class RegisterDock(QWidget):
         self.refresh()
         if "moving" in roles and self.inputs.show_both.isEnabled():
             self.runner.show_together()
+
+
+def _with_margins(widget: QWidget) -> QVBoxLayout:
+    column = QVBoxLayout()
+    column.setContentsMargins(8, 4, 8, 0)
+    column.addWidget(widget)
+    return column
 
 
 def _leave(runner: Runner, inputs: InputsSection, events: Any, on_layers: Any) -> None:

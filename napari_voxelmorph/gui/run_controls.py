@@ -99,7 +99,7 @@ def time_left(seconds: float | None) -> str:
     return f"{round(seconds / 60)} min left"
 
 
-class Activity(cancelable_progress):  # type: ignore[misc]
+class Activity(cancelable_progress):
     """The same progress in napari's activity dock, with its own Cancel button."""
 
     def __init__(self, on_cancel: Callable[[], None]) -> None:

@@ -86,7 +86,7 @@ class Runner:
         if check.problem:
             message.show_text("error", check.problem)
         elif check.warnings:
-            message.show_text("warning", "\n".join(check.warnings))
+            message.show_text("warning", _listed(check.warnings))
         else:
             message.clear()
         self._dock.method.show_needs(check.device, check.needs)
@@ -138,7 +138,7 @@ class Runner:
         self._end()
         self.history.add(outcome)
         self._show_present(outcome.pair)
-        self._dock.result.set_open(True)
+        self._dock.show_result()
 
     def _on_run_error(self, sentence: str, details: str) -> None:
         self._end()
@@ -221,3 +221,7 @@ class Runner:
             self._activity.close()
         if self._task is not None:
             self._task.end()
+
+
+def _listed(sentences: list[str]) -> str:
+    return sentences[0] if len(sentences) == 1 else "\n".join(f"• {text}" for text in sentences)

@@ -24,7 +24,7 @@ class Section(QWidget):
         self.title = _title_button(title)
         self.body = QFrame()
         self.inside = QVBoxLayout(self.body)
-        self.inside.setContentsMargins(8, 4, 2, 8)
+        self.inside.setContentsMargins(4, 4, 2, 8)
         self.inside.setSpacing(6)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -133,7 +133,8 @@ def _title_button(title: str) -> QToolButton:
     button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     button.setStyleSheet(
-        "QToolButton { border: none; border-radius: 3px; padding: 4px; font-weight: bold;"
-        " text-align: left; background: palette(button); }"
+        "QToolButton { border: none; border-radius: 3px; padding: 5px; font-weight: bold;"
+        " background: rgba(128, 128, 128, 55); }"
+        "QToolButton:hover { background: rgba(128, 128, 128, 90); }"
     )
     return button

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QFormLayout,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
@@ -20,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Matrix
+from napari_voxelmorph.gui.form_parts import Rows
 from napari_voxelmorph.gui.parameters_form import choice_field
 from napari_voxelmorph.gui.section import More, WrappingLabel
 
@@ -43,19 +43,15 @@ class StartMatrix(QWidget):
         self.choice = choice_field(
             ("auto", "header", "centers", WINDOW, MATRIX), f"{metadata['help']} {_HELP}"
         )
-        self.choice.widget.setToolTip(f"<qt>{metadata['help']} {_HELP}</qt>")
         self._matrix: Matrix | None = None
         self._result: Matrix | None = None
         self._filling = False
-        rows = QFormLayout()
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        rows.addRow(metadata["label"], self.choice.widget)
+        rows = Rows()
+        rows.add(metadata["label"], self.choice.widget, f"{metadata['help']} {_HELP}")
         self._build_table()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(rows)
+        column.addWidget(rows)
         column.addWidget(self.more)
         self.choice.changed.connect(self._on_choice)
         self.show_matrix(None)

@@ -1,0 +1,172 @@
+"""The background engine: order, cancelling, stale answers, errors, and a clean end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from qtpy.QtCore import QCoreApplication, QThread
+
+from napari_voxelmorph.gui.engine_thread import Busy, EngineThread
+
+
+@pytest.fixture
+def engine(qtbot):
+    thread = EngineThread()
+    yield thread
+    assert thread.close()
+
+
+def counting(n, gate=None, closed=None, entered=None):
+    def work():
+        try:
+            for i in range(n):
+                if entered is not None:
+                    entered.set()
+                if gate is not None:
+                    assert gate.wait(10)
+                yield SimpleNamespace(index=i, partial=lambda i=i: f"picture {i}")
+        finally:
+            if closed is not None:
+                closed.append(True)
+        return "result"
+
+    return work
+
+
+def test_a_result_comes_back_on_the_main_thread(engine, qtbot):
+    seen = []
+    main = threading.current_thread()
+    engine.submit(
+        lambda: threading.current_thread().name, lane="run",
+        on_done=lambda name: seen.append((name, threading.current_thread() is main)),
+    )  # fmt: skip
+    qtbot.waitUntil(lambda: bool(seen))
+    assert seen == [("voxelmorph", True)]
+    assert QThread.currentThread() is QCoreApplication.instance().thread()
+
+
+def test_steps_are_shown_at_most_ten_times_a_second_with_pictures(engine, qtbot):
+    steps, done = [], []
+
+    def work():
+        for i in range(60):
+            time.sleep(0.01)
+            yield SimpleNamespace(index=i, partial=lambda i=i: i)
+        return "end"
+
+    engine.submit(work, lane="run", on_step=lambda s, p: steps.append((s.index, p)),
+                  on_done=done.append)  # fmt: skip
+    qtbot.waitUntil(lambda: bool(done))
+    assert 2 <= len(steps) <= 9
+    assert steps[0] == (0, 0)
+    assert 1 <= sum(p is not None for _, p in steps) <= 5
+
+
+def test_a_sleeping_window_finds_only_the_newest_step(engine, qtbot):
+    steps, done = [], []
+
+    def work():
+        for i in range(8):
+            time.sleep(0.11)
+            yield SimpleNamespace(index=i)
+
+    engine.submit(work, lane="run", on_step=lambda s, p: steps.append(s.index),
+                  on_done=lambda r: done.append(r))  # fmt: skip
+    time.sleep(1.2)
+    qtbot.waitUntil(lambda: bool(done))
+    assert steps == [7]
+
+
+def test_cancel_closes_the_generator_after_one_step(engine, qtbot):
+    gate, entered, closed, said = threading.Event(), threading.Event(), [], []
+    job = engine.submit(counting(100, gate, closed, entered), lane="run",
+                        on_cancelled=lambda: said.append("cancelled"),
+                        on_done=lambda r: said.append("done"))  # fmt: skip
+    assert entered.wait(5)
+    job.cancel()
+    gate.set()
+    qtbot.waitUntil(lambda: bool(said))
+    assert said == ["cancelled"] and closed == [True]
+    assert not engine.busy
+
+
+def test_a_second_run_is_refused(engine, qtbot):
+    gate, done = threading.Event(), []
+    engine.submit(counting(1, gate), lane="run", on_done=done.append)
+    with pytest.raises(Busy):
+        engine.submit(counting(1), lane="run")
+    gate.set()
+    qtbot.waitUntil(lambda: done == ["result"])
+
+
+def test_in_other_lanes_the_newest_wins(engine, qtbot):
+    gate, seen = threading.Event(), []
+    engine.submit(counting(1, gate), lane="run")
+    for i in range(3):
+        engine.submit(lambda i=i: i, lane="check", on_done=seen.append)
+    gate.set()
+    qtbot.waitUntil(lambda: bool(seen))
+    qtbot.wait(50)
+    assert seen == [2]
+
+
+def test_an_error_comes_as_a_sentence_and_details(engine, qtbot):
+    seen = []
+    engine.submit(lambda: 1 / 0, lane="run", on_error=lambda *e: seen.append(e))
+    qtbot.waitUntil(lambda: bool(seen))
+    sentence, details = seen[0]
+    assert "ZeroDivisionError" in details and "Traceback" in details
+    assert "\n" not in sentence
+    assert not engine.busy
+
+
+def test_the_thread_goes_on_after_an_error(engine, qtbot):
+    seen = []
+    engine.submit(lambda: 1 / 0, lane="run")
+    qtbot.waitUntil(lambda: not engine.busy)
+    engine.submit(lambda: 7, lane="run", on_done=seen.append)
+    qtbot.waitUntil(lambda: seen == [7])
+
+
+def test_closing_ends_the_thread_and_stays_silent(qtbot):
+    engine, gate, seen = EngineThread(), threading.Event(), []
+    engine.submit(counting(5, gate), lane="run", on_done=seen.append,
+                  on_cancelled=lambda: seen.append("cancelled"))  # fmt: skip
+    gate.set()
+    assert engine.close()
+    qtbot.wait(50)
+    assert seen == []
+
+
+def test_closing_lets_go_of_a_step_that_does_not_end(qtbot):
+    engine, gate, entered = EngineThread(), threading.Event(), threading.Event()
+    engine.submit(counting(1, gate, entered=entered), lane="run")
+    assert entered.wait(5)
+    began = time.monotonic()
+    assert not engine.close(0.2)
+    assert time.monotonic() - began < 1
+    gate.set()
+
+
+def test_no_delivery_inside_a_delivery(engine, qtbot):
+    order = []
+
+    def on_step(step, partial):
+        order.append("step begins")
+        qtbot.wait(300)  # handles events, as napari's progress bar does
+        order.append("step ends")
+
+    engine.submit(counting(1), lane="run", on_step=on_step, on_done=order.append)
+    qtbot.waitUntil(lambda: "result" in order)
+    assert order == ["step begins", "step ends", "result"]
+
+
+def test_sync_mode_answers_inside_submit(engine, monkeypatch):
+    monkeypatch.setenv("NAPARI_VOXELMORPH_SYNC", "1")
+    seen = []
+    engine.submit(counting(3), lane="run", on_step=lambda s, p: seen.append(s.index),
+                  on_done=seen.append)  # fmt: skip
+    assert seen[-1] == "result"
