@@ -1,0 +1,24 @@
+"""Files in and out: images, transforms, sessions."""
+
+from napari_voxelmorph.engine.files.displacement import (
+    DisplacementFile,
+    load_displacement,
+    save_displacement,
+)
+from napari_voxelmorph.engine.files.images import READERS, WRITERS, load, save
+from napari_voxelmorph.engine.files.itk_affine import load_affine, save_affine
+from napari_voxelmorph.engine.files.session import load_session, save_session
+
+__all__ = [
+    "READERS",
+    "WRITERS",
+    "DisplacementFile",
+    "load",
+    "load_affine",
+    "load_displacement",
+    "load_session",
+    "save",
+    "save_affine",
+    "save_displacement",
+    "save_session",
+]
