@@ -55,9 +55,7 @@ def screen_letters(
     return letters
 
 
-def camera_orientation(
-    order: tuple[int, ...], convention: Convention
-) -> tuple[str, str, str]:
+def camera_orientation(order: tuple[int, ...], convention: Convention) -> tuple[str, str, str]:
     """(depth, vertical, horizontal) that shows (S, A, R) axes upright and never mirrored.
 
     Radiological: the patient's right is at the left of the screen, and the front in a
@@ -95,6 +93,7 @@ class AnatomyView:
             self.viewer.dims.events.order.connect(self._on_view_change)
             self.viewer.dims.events.ndisplay.connect(self._on_view_change)
             self.viewer.scene.camera.events.orientation.connect(self._on_camera_change)
+            self.viewer.canvas.grid.events.enabled.connect(self._on_camera_change)
         self.viewer.canvas.overlays.scale_bar.visible = True
         self._on_view_change()
 
@@ -105,6 +104,7 @@ class AnatomyView:
         self.viewer.dims.events.order.disconnect(self._on_view_change)
         self.viewer.dims.events.ndisplay.disconnect(self._on_view_change)
         self.viewer.scene.camera.events.orientation.disconnect(self._on_camera_change)
+        self.viewer.canvas.grid.events.enabled.disconnect(self._on_camera_change)
         self.viewer.scene.camera.orientation = self._camera_before
         self.viewer.canvas.overlays.scale_bar.visible = self._scale_bar_before
         self._camera_before = None
@@ -125,7 +125,7 @@ class AnatomyView:
         return PLANES[axis] if 0 <= axis < 3 else "axial"
 
     def set_plane(self, plane: Plane) -> None:
-        """Show another plane, in the middle of where the slider of that axis stands."""
+        """Show another plane; each axis keeps its slice."""
         ndim = self.viewer.dims.ndim
         if self._ndim != 3 or ndim < 3:
             return
@@ -163,6 +163,8 @@ class AnatomyView:
                 self.viewer.scene.camera.orientation,
                 self.viewer.dims.ndisplay,
             )
+        if self.viewer.canvas.grid.enabled:
+            letters.pop("bottom", None)  # the scale bar needs the foot of a narrow cell
         for side, position in _SIDES.items():
             self._letter(side, position).visible = side in letters
             self._letter(side, position).text = letters.get(side, "")

@@ -9,6 +9,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from psygnal import Signal
 
+from napari_voxelmorph.gui.lazy import LazyArray
 from napari_voxelmorph.gui.overlays import RANK
 
 
@@ -77,6 +78,12 @@ class LayerStack:
         if layer is not None and layer.visible != visible:
             layer.visible = visible
 
+    def set_opacity(self, role: str, opacity: float) -> None:
+        """0 … 1; values beyond are clipped."""
+        layer = self._layers.get(role)
+        if layer is not None:
+            layer.opacity = min(max(float(opacity), 0.0), 1.0)
+
     def is_shown(self, role: str) -> bool:
         """Whether the layer is there with its eye open."""
         layer = self._layers.get(role)
@@ -85,7 +92,7 @@ class LayerStack:
     def refresh(self) -> None:
         """Slice the lazy layers again; hidden ones are skipped by napari and cost nothing."""
         for _, layer in self:
-            if isinstance(layer, Image | Labels):
+            if isinstance(layer.data, LazyArray):
                 layer.refresh(extent=False, highlight=False, thumbnail=False)
 
     def hide_others(self) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.geometry.jacobian import jacobian_determinant
 from napari_voxelmorph.gui.display_grid import Slices
 from napari_voxelmorph.gui.lazy import Scene
 
 Array = NDArray[Any]
+#: Half width of a grid line, voxels.
+_LINE = 0.9
 
 
 def moved(scene: Scene, index: Slices) -> Array:
@@ -47,7 +48,7 @@ def sampling_grid(scene: Scene, index: Slices) -> Array:
     u = scene.displacement(index)
     spacing = scene.spacing
     shown = [a for a, n in enumerate(u.shape[1:]) if n > 1] or list(range(u.shape[0]))
-    width = np.float32(max(spacing[a] for a in shown))
+    width = np.float32(max(spacing[a] for a in shown) * _LINE)
     lines = []
     for axis in shown:
         position = (_coordinates(scene, index, axis) + u[axis]) * np.float32(spacing[axis])
@@ -61,6 +62,8 @@ def sampling_grid(scene: Scene, index: Slices) -> Array:
 
 def jacobian(scene: Scene, index: Slices) -> Array:
     """Determinant of the Jacobian of ``x + u(x)``: 1 keeps volume, ≤ 0 is folded."""
+    from napari_voxelmorph.engine.geometry.jacobian import jacobian_determinant
+
     wide, inner = [], []
     for s, n in zip(index, scene.registration.fixed.shape, strict=True):
         start, stop = max(0, s.start - 1), min(n, s.stop + 1)
@@ -94,7 +97,8 @@ def swipe(scene: Scene, index: Slices) -> Array:
         position = n - 1 - position
     line = scene.swipe * n - 0.5
     out = np.where(position < line, _normal_fixed(scene, index), _normal_moved(scene, index))
-    return np.where(np.abs(position - line) < 0.5, np.float32(1), out)
+    # The line is white on dark and black on bright voxels, so that it is always seen.
+    return np.where(np.abs(position - line) <= 0.5, (out < 0.5).astype(np.float32), out)
 
 
 def _normal_fixed(scene: Scene, index: Slices) -> Array:
@@ -119,5 +123,5 @@ def _indices(index: Slices, axis: int) -> Array:
 
 
 def _coordinates(scene: Scene, index: Slices, axis: int) -> Array:
-    """As `_indices`, counted from the middle of the volume."""
-    return _indices(index, axis) - np.float32((scene.registration.fixed.shape[axis] - 1) / 2)
+    """As `_indices`, counted from the middle voxel (so that lines at rest fall on voxels)."""
+    return _indices(index, axis) - np.float32(scene.registration.fixed.shape[axis] // 2)

@@ -23,6 +23,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "side by side": ("fixed", "moved"),
 }
 #: What the modes open and close; overlays are left to the user.
+MAP_ROLES = ("displacement", "jacobian")
 BASE_ROLES = ("fixed", "moved", "difference", "checkerboard", "swipe")
 _FIXED_CELL = ("fixed", "fixed labels", "fixed landmarks")
 
@@ -42,19 +43,33 @@ class ModeSwitch:
         return _SHOWN[mode]
 
     def apply(self, mode: Mode) -> None:
-        """Show the pair in `mode`; its layers must be in the stack."""
+        """Show the pair in `mode`; its layers must be in the stack.
+
+        Under a coloured map, overlay mode shows the fixed image alone, in grey: magenta and
+        green would falsify the map's colours.
+        """
         self.flicker.stop()
         self.mode = mode
-        self._colour(grey=mode in ("flicker", "side by side"))
+        mapped = mode == "overlay" and any(self.stack.is_shown(role) for role in MAP_ROLES)
+        self._colour(grey=mapped or mode in ("flicker", "side by side"))
+        shown = ("fixed",) if mapped else _SHOWN[mode]
         for role in BASE_ROLES:
-            self.stack.show(role, role in _SHOWN[mode])
+            self.stack.show(role, role in shown)
         if mode == "side by side":
             self.arrange()
+            self.fit()
         else:
             self._leave_grid()
         if mode == "flicker":
             self.stack.show("moved", False)
             self.flicker.start()
+
+    def one_map(self, role: str) -> None:
+        """Close the other maps (one would hide the other) and suit the images to this one."""
+        for other in MAP_ROLES:
+            if other != role:
+                self.stack.show(other, False)
+        self.apply(self.mode)
 
     def flip(self) -> None:
         """Show the other image of the pair (flicker)."""
@@ -108,12 +123,21 @@ class ModeSwitch:
         self._name_cells(False)
         ours = [la for _, la in sorted(self.stack, key=lambda item: RANK[item[0]])]
         self._reorder([*(la for la in self.viewer.layers if la not in ours), *ours])
+        self.fit()
+
+    def fit(self) -> None:
+        """Fill the cells (or the canvas) with the pair."""
+        layer = self.stack.get("fixed") or self.stack.get("moved")
+        if layer is not None:
+            self.viewer.fit_to_view(layers=[layer])
 
     def _name_cells(self, on: bool) -> None:
         for role in ("fixed", "moved"):
             layer = self.stack.get(role)
             if layer is not None:
                 layer.name_overlay.visible = on
+                # Tiled with the letter at the top; in a corner the two would overlap.
+                layer.name_overlay.position = "top_center"
 
     def _colour(self, grey: bool) -> None:
         """Grey for looking at one image at a time; the user's own colours come back after."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
-from napari.utils.colormaps import Colormap
+from napari.utils.colormaps import Colormap, ensure_colormap
 
 from napari_voxelmorph.gui import lazy_maps
 from napari_voxelmorph.gui.display import KEY, remembered
@@ -16,16 +16,21 @@ from napari_voxelmorph.gui.lazy import Compute, LazyArray, Scene, Stage
 
 #: Shown for folded voxels, and for nothing else.
 FOLDED = "yellow"
+# Names are short: napari's colormap box, and with it the whole dock, is as wide as the longest.
+# Nothing changed is transparent, so that the anatomy shows where a map has nothing to say.
 _CHANGE = Colormap(
-    [[0.2, 0.5, 1.0, 1.0], [0.03, 0.1, 0.3, 1.0], [0, 0, 0, 1.0], [0.35, 0.08, 0.02, 1.0],
-     [1.0, 0.45, 0.2, 1.0]],
-    name="shrinks (blue) – grows (orange)", low_color=FOLDED,
-)  # fmt: skip
-_DIFFERENCE = Colormap(
-    [[0.2, 0.5, 1.0, 1.0], [0, 0, 0, 1.0], [1.0, 0.45, 0.2, 1.0]],
-    name="fixed brighter (blue) – moved brighter (orange)",
+    [[0.1, 0.4, 1, 1], [0.3, 0.55, 1, 0.75], [1, 1, 1, 0], [1, 0.55, 0.2, 0.75], [1, 0.25, 0, 1]],
+    name="vxm volume",
+    low_color=FOLDED,
 )
-_LINES = Colormap([[1, 0.85, 0.3, 0], [1, 0.85, 0.3, 1]], name="grid lines")
+_LENGTH = Colormap(
+    [[*rgb, alpha] for rgb, alpha in zip(
+        np.asarray(ensure_colormap("viridis").map(np.linspace(0, 1, 9)))[:, :3],
+        [0, 0.35, 0.6, 0.75, 0.8, 0.85, 0.85, 0.85, 0.85], strict=True)],
+    name="vxm length",
+)  # fmt: skip
+_DIFFERENCE = Colormap([[0.2, 0.5, 1, 1], [0, 0, 0, 1], [1, 0.45, 0.2, 1]], name="vxm difference")
+_LINES = Colormap([[0, 0.6, 1, 0], [0, 0.6, 1, 1]], name="vxm lines")
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,12 @@ _POINT = {"face_color": "transparent", "opacity": 1.0, "blending": "translucent_
 KINDS: dict[str, Kind] = {
     "fixed": Kind(
         Image, lambda s: f"fixed: {s.registration.fixed.name}",
-        {"colormap": "magenta", "blending": "additive"},
+        {"colormap": "magenta", "blending": "additive", "interpolation2d": "linear"},
     ),
     "moved": Kind(
         Image, lambda s: f"moved: {s.registration.moving.name}",
-        {"colormap": "green", "blending": "additive"}, lazy_maps.moved,
+        {"colormap": "green", "blending": "additive", "interpolation2d": "linear"},
+        lazy_maps.moved,
     ),
     "difference": Kind(
         Image, lambda s: "difference, moved − fixed",
@@ -75,19 +81,19 @@ KINDS: dict[str, Kind] = {
         lazy_maps.difference, True,
     ),
     "checkerboard": Kind(
-        Image, lambda s: f"checkerboard fixed / moved, {_mm(s.checker_size)}", _GREY,
+        Image, lambda s: f"checkerboard, {_mm(s.checker_size)}", _GREY,
         lazy_maps.checkerboard,
     ),
     "swipe": Kind(Image, lambda s: "swipe fixed | moved", _GREY, lazy_maps.swipe),
     "displacement": Kind(
         Image, lambda s: "displacement, mm",
-        {"colormap": "viridis", "blending": "translucent_no_depth", "opacity": 0.6},
+        {"colormap": _LENGTH, "blending": "translucent_no_depth", "interpolation2d": "linear"},
         lazy_maps.magnitude, True,
     ),
     "jacobian": Kind(
-        Image, lambda s: "Jacobian (1: same volume, ≤ 0: folded, yellow)",
+        Image, lambda s: "Jacobian (≤ 0, yellow: folded)",
         # Just inside 0 and 2, so that a determinant of exactly 0 counts as folded.
-        {"colormap": _CHANGE, "blending": "additive", "contrast_limits": (1e-6, 2.0)},
+        {"colormap": _CHANGE, "blending": "translucent_no_depth", "contrast_limits": (1e-6, 2.0)},
         lazy_maps.jacobian, True,
     ),
     "fixed labels": Kind(Labels, lambda s: "fixed labels", {**_OUTLINE, "opacity": 0.45}),
@@ -96,13 +102,13 @@ KINDS: dict[str, Kind] = {
     ),
     "grid": Kind(
         Image, lambda s: f"sampling grid (fixed → moving), {_mm(s.grid_spacing)}",
-        {"colormap": _LINES, "blending": "translucent_no_depth", "opacity": 0.8,
-         "contrast_limits": (0.0, 1.0)},
+        {"colormap": _LINES, "blending": "translucent_no_depth", "opacity": 0.9,
+         "contrast_limits": (0.0, 1.0), "interpolation2d": "linear"},
         lazy_maps.sampling_grid,
     ),
     "arrows": Kind(
         Vectors, lambda s: "arrows (fixed → moving), true length",
-        {"edge_color": "cyan", "vector_style": "arrow", "edge_width": 0.8, "opacity": 1.0,
+        {"edge_color": "#ff4000", "vector_style": "arrow", "edge_width": 1.2, "opacity": 1.0,
          "blending": "translucent_no_depth"},
     ),
     "fixed landmarks": Kind(
@@ -137,6 +143,8 @@ def make_layer(role: str, stage: Stage, data: Any = None) -> Layer:
     if kind.colorbar:
         layer.colorbar.visible = True
         layer.colorbar.position = "top_left"
+        layer.name_overlay.visible = True
+        layer.name_overlay.position = "top_left"
     return layer
 
 
@@ -162,4 +170,3 @@ def largest_displacement(scene: Scene) -> float:
         return 1.0
     unit = 10.0 ** np.floor(np.log10(top))
     return float(next(unit * m for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if unit * m >= top - 1e-9))
-

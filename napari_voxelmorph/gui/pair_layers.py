@@ -78,6 +78,38 @@ class PairLayers:
             layer.contour = 1
         return self.stack.put(role, layer)
 
+    def make(self, roles: tuple[str, ...]) -> None:
+        """Make those of `roles` that are missing."""
+        for role in roles:
+            self.layer(role)
+
+    def has_something(self, overlay: str) -> bool:
+        """Whether there is anything to show for an overlay."""
+        extras = self.extras
+        landmarks = (extras.fixed_landmarks, extras.moving_landmarks)
+        return {
+            "fixed labels": extras.fixed_labels is not None,
+            "moved labels": self.scene.moving_labels is not None,
+            "landmarks": any(points is not None for points in landmarks),
+        }.get(overlay, True)
+
+    def set_shown(self, roles: tuple[str, ...], on: bool) -> None:
+        """Open (making them when needed) or close the layers of an overlay."""
+        if on:
+            self.make(roles)
+        for role in roles:
+            self.stack.show(role, on)
+        if on:
+            self.redraw_marks()
+
+    def to_middle(self) -> None:
+        """Slice through the middle of the fixed image, and select the moved one."""
+        grid, dims = self.scene.grid, self.viewer.dims
+        middle = np.array(grid.display_shape) // 2 * grid.scale + grid.translate
+        extra = dims.ndim - grid.ndim
+        dims.set_point(range(extra, dims.ndim), middle)
+        self.viewer.layers.selection = {self.layer("moved")}
+
     def show(self, registration: Registration, live: bool) -> None:
         """Swap the result and slice again; the rest waits while the result is passing."""
         self.change(registration=registration, coarse=live, _blocks={})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Layer
 from psygnal import Signal
@@ -18,31 +17,11 @@ from napari_voxelmorph.gui.commit import layer_data
 from napari_voxelmorph.gui.display import contrast_limits, default_start
 from napari_voxelmorph.gui.display_grid import DisplayGrid, Points
 from napari_voxelmorph.gui.lazy import Scene
-from napari_voxelmorph.gui.modes import MODES, Mode, ModeSwitch
+from napari_voxelmorph.gui.modes import MAP_ROLES, MODES, Mode, ModeSwitch
 from napari_voxelmorph.gui.pair_layers import Extras, PairLayers
+from napari_voxelmorph.gui.view_settings import OVERLAYS, ViewSettings
 
-#: Overlay -> the layers behind it.
-OVERLAYS: dict[str, tuple[str, ...]] = {
-    "grid": ("grid",),
-    "arrows": ("arrows",),
-    "displacement": ("displacement",),
-    "jacobian": ("jacobian",),
-    "fixed labels": ("fixed labels",),
-    "moved labels": ("moved labels",),
-    "landmarks": ("fixed landmarks", "moved landmarks"),
-}
 __all__ = ["MODES", "OVERLAYS", "PLANES", "PairView", "ViewSettings"]
-
-
-@dataclass(frozen=True)
-class ViewSettings:
-    """What the user may set about the overlays (mm, ms, and a share of the screen)."""
-
-    grid_spacing: float = 8.0
-    arrow_spacing: float = 8.0
-    checker_size: float = 20.0
-    swipe: float = 0.5
-    flicker_interval: int = 500
 
 
 class PairView:
@@ -92,11 +71,10 @@ class PairView:
         moving_landmarks, fixed_landmarks : ndarray (N, D), optional
             World mm of the scan that they belong to.
         """
-        overlays = [overlay for overlay in OVERLAYS if self.is_overlay_on(overlay)]
-        mode = self.mode
+        mode, overlays = self.mode, [o for o in OVERLAYS if self.is_overlay_on(o)]
         self._take_away(show_hidden=False)
-        start = default_start(fixed, moving) if affine is None else affine
-        self._before = Registration(fixed, moving, start)
+        affine = default_start(fixed, moving) if affine is None else affine
+        self._before = Registration(fixed, moving, affine)
         scene = Scene(
             self._before,
             DisplayGrid.of(fixed),
@@ -112,8 +90,9 @@ class PairView:
         self.stack.hide_others()
         self.anatomy.start(fixed.oriented, fixed.ndim)
         self._on_turned()
-        self._center()
+        self.layers.to_middle()
         self.set_mode(mode)
+        self.modes.fit()
         for overlay in overlays:
             self.set_overlay(overlay, True)
         self.changed.emit()
@@ -159,7 +138,7 @@ class PairView:
         self.changed.emit()
 
     def clear(self) -> None:
-        """Take the pair away and leave the viewer as it was found."""
+        """Take the pair away; leave the viewer as it was found."""
         self._take_away(show_hidden=True)
         self.anatomy.stop()
         self.changed.emit()
@@ -183,8 +162,7 @@ class PairView:
         if mode not in MODES:
             raise InputError(f"set_mode: expected one of {', '.join(MODES)}, got {mode!r}.")
         if self.has_pair:
-            for role in self.modes.roles(mode):
-                self.layers.layer(role)
+            self.layers.make(self.modes.roles(mode))
             self.modes.apply(mode)
         else:
             self.modes.mode = mode
@@ -192,15 +170,7 @@ class PairView:
 
     def can_show(self, overlay: str) -> bool:
         """Whether there is anything to show for an overlay."""
-        if not self.has_pair:
-            return False
-        extras = self.layers.extras
-        landmarks = (extras.fixed_landmarks, extras.moving_landmarks)
-        return {
-            "fixed labels": extras.fixed_labels is not None,
-            "moved labels": self.layers.scene.moving_labels is not None,
-            "landmarks": any(points is not None for points in landmarks),
-        }.get(overlay, True)
+        return self.has_pair and self.layers.has_something(overlay)
 
     def is_overlay_on(self, overlay: str) -> bool:
         """Whether an overlay's layers are there, with their eyes open."""
@@ -209,12 +179,9 @@ class PairView:
     def set_overlay(self, overlay: str, on: bool) -> None:
         """Show or hide an overlay; nothing happens when it has nothing to show."""
         if self.can_show(overlay):
-            for role in OVERLAYS[overlay]:
-                if on:
-                    self.layers.layer(role)
-                self.stack.show(role, on)
-            if on:
-                self.layers.redraw_marks()
+            self.layers.set_shown(OVERLAYS[overlay], on)
+            if overlay in MAP_ROLES:
+                self.modes.one_map(overlay)
             self.modes.arrange()
         self.changed.emit()
 
@@ -232,15 +199,14 @@ class PairView:
 
     def fade(self, share: float) -> None:
         """0: only the fixed image, 1: only the moved one, 0.5: both in full (overlay mode)."""
-        for role, value in (("fixed", 2 - 2 * share), ("moved", 2 * share)):
-            layer = self.stack.get(role)
-            if layer is not None:
-                layer.opacity = float(np.clip(value, 0, 1))
+        self.stack.set_opacity("fixed", 2 - 2 * share)
+        self.stack.set_opacity("moved", 2 * share)
 
     def set_plane(self, plane: Plane) -> None:
         """Axial, coronal or sagittal slices."""
         self.viewer.dims.ndisplay = 2
         self.anatomy.set_plane(plane)
+        self.modes.fit()  # napari fits all layers, far ones and hidden ones too
         self.changed.emit()
 
     def next_plane(self) -> None:
@@ -282,14 +248,6 @@ class PairView:
         self.layers.close_pair(show_hidden)
         self._before = self._result = None
         self._showing_before = False
-
-    def _center(self) -> None:
-        """The middle of the fixed image, filling the canvas."""
-        grid, dims = self.layers.scene.grid, self.viewer.dims
-        middle = np.array(grid.display_shape) // 2 * grid.scale + grid.translate
-        extra = dims.ndim - grid.ndim
-        dims.set_point(range(extra, dims.ndim), middle)
-        self.viewer.reset_view(layers=[self.layers.layer("fixed")])
 
     def _on_turned(self, event: Any = None) -> None:
         if self.has_pair:
