@@ -16,5 +16,5 @@ LayerData = tuple[Any, dict[str, Any], str]
 def landmark_layer(name: str, points: NDArray[np.float64], image: Volume) -> LayerData:
     """Layer data for points (N, D), world RAS mm, of an image shown by `layer_from_volume`."""
     world_to_canvas = np.asarray(np.linalg.inv(DisplayGrid.of(image).canvas_to_world), np.float64)
-    look = {"name": name, "size": 3, "out_of_slice_display": True, "units": ("mm",) * image.ndim}
+    look = {"name": name, "size": 3, "units": ("mm",) * image.ndim}
     return transform_points(world_to_canvas, points), look, "points"

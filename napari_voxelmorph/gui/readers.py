@@ -46,20 +46,19 @@ def is_session(folder: Path) -> bool:
 def _session_layers(folder: str) -> list[LayerData]:
     """Fixed and moved in the colours of the overlay; the moving image is there, hidden.
 
-    The layers remember their folder, so that an open Register dock shows the whole result.
+    The fixed layer carries the whole result with it, for a Register dock to show.
     """
     from napari_voxelmorph.engine import files
     from napari_voxelmorph.gui.display import KEY, layer_from_volume
+    from napari_voxelmorph.gui.sessions import CARRIES
 
     registration = files.load_session(folder)
-    layers = [
-        layer_from_volume(registration.moving, visible=False),
-        layer_from_volume(registration.fixed, colormap="magenta", blending="additive"),
-        layer_from_volume(registration.moved, colormap="green", blending="additive"),
-    ]
-    for _, kwargs, _ in layers:
-        kwargs["metadata"][KEY]["session"] = str(folder)
-    return layers
+    moving = layer_from_volume(registration.moving, visible=False)
+    fixed = layer_from_volume(registration.fixed, colormap="magenta", blending="additive")
+    moved = layer_from_volume(registration.moved, colormap="green", blending="additive")
+    for role, (_, look, _) in (("fixed", fixed), ("moving", moving)):
+        look["metadata"][KEY][CARRIES[role]] = registration
+    return [moving, fixed, moved]
 
 
 def _is_ours(path: Path) -> bool:

@@ -25,6 +25,7 @@ from napari_voxelmorph.gui.result_section import ResultSection
 from napari_voxelmorph.gui.run_controls import RunControls
 from napari_voxelmorph.gui.runner import Runner
 from napari_voxelmorph.gui.section import Section, WrappingLabel
+from napari_voxelmorph.gui.sessions import session_of
 from napari_voxelmorph.gui.view_section import ViewSection
 from napari_voxelmorph.gui.views import PairView
 
@@ -62,6 +63,10 @@ class RegisterDock(QWidget):
         self._connect()
         self.runner.warm_up()
         self.refresh()
+        for layer in self.viewer.layers:
+            session = session_of(layer)
+            if session is not None:
+                self.runner.adopt(session)
 
     def sizeHint(self) -> QSize:
         """Wide enough to read, narrow enough for a laptop."""
@@ -158,6 +163,10 @@ class RegisterDock(QWidget):
 
     def _on_layers(self, event: Any = None) -> None:
         self._show_page()
+        session = session_of(event.value) if event is not None else None
+        if session is not None and event.type == "inserted":
+            # The other layers of the session come after this one.
+            QTimer.singleShot(0, lambda: self.runner.adopt(session))
 
     def _on_opening(self, text: str) -> None:
         self.message.clear()

@@ -21,7 +21,11 @@ from napari_voxelmorph.gui.section import Section, WrappingLabel
 
 _NOTHING_YET = "Nothing yet. After a run its quality is judged here."
 _SAVES = {
-    "session": ("Session folder… (everything; opens again here)", "Folder for the session", ""),
+    "session": (
+        "Session folder… (everything; opens again here)",
+        "Name of a new folder",
+        "registration",
+    ),
     "moved": ("Moved image… (NIfTI)", "Save the moved image", "moved.nii.gz"),
     "displacement": (
         "Displacement field… (NIfTI for ITK, ANTs, Slicer)",
@@ -108,9 +112,7 @@ class ResultSection(Section):
 
     def _ask_where(self, kind: str) -> None:
         _, title, name = _SAVES[kind]
-        if kind == "session":
-            path = QFileDialog.getExistingDirectory(self, title)
-        else:
-            path, _ = QFileDialog.getSaveFileName(self, title, name, "NIfTI (*.nii.gz *.nii)")
+        kinds = "" if kind == "session" else "NIfTI (*.nii.gz *.nii)"
+        path, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
         if path:
             self.save_asked.emit(kind, path)

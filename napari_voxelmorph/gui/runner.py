@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.gui.closing_task import ClosingTask
 from napari_voxelmorph.gui.display import points_from_layer, start_from_layers, volume_from_layer
-from napari_voxelmorph.gui.engine_thread import Busy, Job
+from napari_voxelmorph.gui.engine_thread import Busy
+from napari_voxelmorph.gui.engine_worker import Job
 from napari_voxelmorph.gui.history import History
 from napari_voxelmorph.gui.inputs_section import COMPANIONS
 from napari_voxelmorph.gui.jobs import Check, Outcome, Pair, RegistrationJobs, save_as
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.run_controls import Activity
+from napari_voxelmorph.gui.sessions import layer_of
 from napari_voxelmorph.gui.shown_pair import ShownPair
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix
+    from napari_voxelmorph.engine.result import Registration
     from napari_voxelmorph.gui.register_dock import RegisterDock
 
 _LANES = ("run", "check", "open", "save", "warm-up")
@@ -190,6 +193,17 @@ class Runner:
         self._dock.method.start.set_result(affine)
         shown = pair if outcome is None else outcome.pair
         self._draw(lambda: self._shown.show(shown, outcome))
+
+    def adopt(self, registration: Registration) -> None:
+        """Take over a saved result whose images have just been opened."""
+        if self._engine.busy:
+            return
+        for role in ("moving", "fixed"):
+            self._dock.inputs.choose(role, layer_of(registration, role, self._dock.viewer.layers))
+        outcome = Outcome(registration, Pair(registration.moving, registration.fixed))
+        self.history.add(outcome)
+        self._show_present(outcome.pair)
+        self._dock.show_result()
 
     def save(self, kind: str, path: str) -> None:
         """Write the present result in the engine thread."""
