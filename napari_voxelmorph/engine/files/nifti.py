@@ -94,7 +94,7 @@ def _check_size(path: Path, what: str, image: SpatialImage) -> None:
     source: Any = image.dataobj
     holder = image.file_map.get("image")
     file = Path(holder.filename) if holder is not None and holder.filename else path
-    declared = math.prod(image.shape) * image.get_data_dtype().itemsize
+    declared = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
     total = declared + int(getattr(source, "offset", 0))
     if is_gzip(file):
         require_gzip_bytes(file, what, total)
