@@ -37,7 +37,11 @@ def no_opengl(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     uses_viewer = {"make_napari_viewer", "make_napari_viewer_proxy", "viewer", "qtbot"}
     if HAS_OPENGL or not uses_viewer & set(request.fixturenames):
         return
-    for module in ("napari._vispy.layers.image", "napari._vispy.layers.labels", "napari._vispy.utils.gl"):
+    for module in (
+        "napari._vispy.layers.image",
+        "napari._vispy.layers.labels",
+        "napari._vispy.utils.gl",
+    ):
         for name, answer in (
             ("get_gl_extensions", "GL_ARB_texture_float"),
             ("get_max_texture_sizes", (16384, 2048)),

@@ -84,7 +84,8 @@ def save_landmarks(points: Points, path: Path | str, names: Sequence[str] | None
 
 
 def _table(lines: list[str], path: Path, ndim: int) -> tuple[list[list[float]], list[str]]:
-    points, names = [], []
+    points: list[list[float]] = []
+    names: list[str] = []
     columns: list[int] | None = None
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -19,8 +19,10 @@ _DIVERGING = np.array(
      (215, 105, 80), (150, 25, 45)]
 ) / 255  # fmt: skip
 
-MAGENTA, GREEN = (1.0, 0.0, 1.0), (0.0, 1.0, 0.0)
-FOLD = (1.0, 0.9, 0.0)
+MAGENTA: Picture = np.array((1.0, 0.0, 1.0), dtype=np.float32)
+GREEN: Picture = np.array((0.0, 1.0, 0.0), dtype=np.float32)
+FOLD: Picture = np.array((1.0, 0.9, 0.0), dtype=np.float32)
+LINE: Picture = np.array((1.0, 0.85, 0.3), dtype=np.float32)
 
 
 def scale(values: NDArray[np.generic], colormap: str = "viridis") -> Picture:
@@ -40,7 +42,7 @@ def grey(values: NDArray[np.generic]) -> Picture:
 
 def overlay(fixed: NDArray[np.generic], moved: NDArray[np.generic]) -> Picture:
     """Fixed in magenta, moved in green: where they agree, the sum is grey."""
-    return grey(fixed) * np.float32(MAGENTA) + grey(moved) * np.float32(GREEN)
+    return grey(fixed) * MAGENTA + grey(moved) * GREEN
 
 
 def blend(below: Picture, above: Picture, cover: NDArray[np.generic]) -> Picture:

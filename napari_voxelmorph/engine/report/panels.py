@@ -72,7 +72,7 @@ class Panels:
             slope = np.hypot(*np.gradient(position)) if min(position.shape) > 1 else 1.0
             off = np.abs(position - np.rint(position)) / np.maximum(slope, 1e-3)
             cover = np.maximum(cover, 0.95 - off)
-        return colors.blend(below, np.broadcast_to(np.float32((1, 0.85, 0.3)), below.shape), cover)
+        return colors.blend(below, np.broadcast_to(colors.LINE, below.shape), cover)
 
     def jacobian(self) -> Picture:
         """Local change of volume; folding in yellow."""
@@ -80,7 +80,7 @@ class Panels:
         level = np.log2(np.maximum(volume, 1e-6)) / (2 * JACOBIAN_RANGE) + 0.5
         picture = colors.scale(level, "diverging") * (0.55 + 0.45 * self.fixed[..., None])
         return colors.blend(
-            picture, np.broadcast_to(np.float32(colors.FOLD), picture.shape), volume <= 0
+            picture, np.broadcast_to(colors.FOLD, picture.shape), volume <= 0
         )
 
     def magnitude(self, largest: float) -> Picture:

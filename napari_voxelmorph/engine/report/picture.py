@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from napari_voxelmorph.engine.errors import OutputError
+from napari_voxelmorph.engine.report.colors import Picture
 from napari_voxelmorph.engine.report.findings import Findings, Stages
 from napari_voxelmorph.engine.report.page import FAINT, Page
 from napari_voxelmorph.engine.report.panels import JACOBIAN_RANGE, Panels, window_of
@@ -29,7 +30,7 @@ def draw_report(registration: Registration, findings: Findings | None = None) ->
     _head(page, registration)
     spacing = _grid_spacing(registration)
     largest = max(float(np.percentile(p.millimetres, 99.8)) for p in panels)
-    columns: list[tuple[str, Callable[[Panels], np.ndarray]]] = [  # type: ignore[type-arg]
+    columns: list[tuple[str, Callable[[Panels], Picture]]] = [
         ("Before", Panels.before),
         ("After", Panels.after),
         (f"Warped grid, {spacing:g} mm", lambda p: p.grid(spacing)),

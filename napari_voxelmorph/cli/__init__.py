@@ -1,0 +1,19 @@
+"""The command line: ``napari-voxelmorph register | apply | demo``.
+
+Nothing heavy is imported before a command needs it, so ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code (see ``napari-voxelmorph --help``)."""
+    from napari_voxelmorph.cli.exits import run_guarded
+    from napari_voxelmorph.cli.parser import build_parser
+
+    arguments = build_parser().parse_args(argv)
+    return run_guarded(arguments.command, arguments, debug=arguments.debug)

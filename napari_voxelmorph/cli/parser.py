@@ -1,0 +1,239 @@
+"""What can be typed, and help that teaches it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from napari_voxelmorph.cli.config_options import add_config_options
+
+_TOP = """\
+Align two medical images and see whether to believe it.
+
+The moving image is deformed until it lies on the fixed image. No trained model is
+needed; 2-D and 3-D, any grids and orientations, CPU or GPU. For research use only.
+"""
+
+_TOP_EXAMPLES = """\
+examples:
+  napari-voxelmorph demo                          see it work on a pair made on the spot
+  napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result
+  napari-voxelmorph apply result moving_labels.nii.gz --labels
+
+exit codes:
+  0 done   1 unexpected error   2 usage or bad input   3 cannot write
+  4 not enough memory   130 interrupted (Ctrl-C)
+"""
+
+_REGISTER = """\
+Register MOVING to FIXED and write everything that is worth having into a folder:
+
+  moved.nii.gz          the moving image on the fixed grid, resampled once
+  displacement.nii.gz   the transform for ITK, ANTs and Slicer (LPS mm, affine included)
+  session/              all of it; opens again in napari, and `apply` reads it
+  report.json           numbers, timings, settings, versions
+  report.png            one page to judge the result by eye
+"""
+
+_REGISTER_EXAMPLES = """\
+examples:
+  two T1 scans:
+    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result
+  T1 and T2, or MR and CT:
+    napari-voxelmorph register t1.mgz t2.nii.gz --out result --preset different-contrast
+  one person twice (rotation and shift only):
+    napari-voxelmorph register first.nii.gz second.nii.gz --out result --preset rigid-only
+  a first look, on four threads:
+    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result \\
+        --preset same-contrast-quick --threads 4
+  with segmentations, to measure the overlap:
+    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result \\
+        --fixed-labels fixed_seg.nii.gz --moving-labels moving_seg.nii.gz
+
+files: NIfTI, MGZ, Analyze, NRRD, MHA/MHD, a DICOM folder, and 2-D PNG/TIFF/JPEG.
+"""
+
+_APPLY = """\
+Take images, segmentations or points of the moving scan to the fixed scan (or back, with
+--inverse) by a transform that was saved before. Images are resampled once, from their
+original voxels.
+"""
+
+_APPLY_EXAMPLES = """\
+examples:
+  another contrast of the moving scan:
+    napari-voxelmorph apply result moving_flair.nii.gz
+  its segmentation (ids stay exact):
+    napari-voxelmorph apply result moving_seg.nii.gz --labels
+  the fixed scan's segmentation, onto the moving scan:
+    napari-voxelmorph apply result fixed_seg.nii.gz --labels --inverse
+  landmarks (CSV with x,y,z in world RAS mm; .fcsv; .pts):
+    napari-voxelmorph apply result moving_points.csv
+  onto another grid than the fixed image's:
+    napari-voxelmorph apply result moving.nii.gz --onto fixed_05mm.nii.gz
+"""
+
+_DEMO = """\
+Register the sample pair (two brain-like scans that the program makes itself, with known
+truth), write the result as `register` does, and show it in napari. Without a display it
+writes the picture and says where it is.
+"""
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str, **options: Any) -> None:
+        options.setdefault("max_help_position", 28)
+        options.setdefault("width", 92)
+        super().__init__(prog, **options)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; each command sets ``arguments.command`` to a function."""
+    parser = argparse.ArgumentParser(
+        "napari-voxelmorph", description=_TOP, epilog=_TOP_EXAMPLES, formatter_class=_Formatter
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and stop")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_register(commands)
+    _add_apply(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_register(commands: Any) -> None:
+    parser = _command(commands, "register", "align two images", _REGISTER, _REGISTER_EXAMPLES)
+    parser.add_argument("fixed", metavar="FIXED", help="the image that stays, and gives the grid")
+    parser.add_argument("moving", metavar="MOVING", help="the image that is moved")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder for the results")
+    more = parser.add_argument_group("what else is known of the pair")
+    for role in ("fixed", "moving"):
+        more.add_argument(
+            f"--{role}-mask", metavar="FILE", help=f"non-zero where the {role} image counts"
+        )
+    for role in ("fixed", "moving"):
+        more.add_argument(
+            f"--{role}-labels", metavar="FILE",
+            help=f"segmentation of the {role} image; with both, Dice is measured",
+        )  # fmt: skip
+    for role in ("fixed", "moving"):
+        more.add_argument(
+            f"--{role}-landmarks", metavar="FILE",
+            help=f"points of the {role} image (world mm); with both, the error is measured",
+        )  # fmt: skip
+    for role in ("fixed", "moving"):
+        more.add_argument(
+            f"--{role}-volume", type=int, metavar="N",
+            help=f"which volume of the {role} file, if it holds several (from 0)",
+        )  # fmt: skip
+    more.add_argument(
+        "--start-matrix",
+        metavar="FILE",
+        help="start from this matrix instead of --start: 4x4 (2-D: 3x3) numbers as text, fixed "
+        "world mm to moving world mm, RAS; or an ITK affine (.tfm, .mat, .txt)",
+    )
+    add_config_options(parser)
+    _add_common(parser)
+    parser.set_defaults(command=_register)
+
+
+def _add_apply(commands: Any) -> None:
+    parser = _command(commands, "apply", "apply a saved transform", _APPLY, _APPLY_EXAMPLES)
+    parser.add_argument(
+        "transform", metavar="TRANSFORM",
+        help="result or session folder of `register`, or an ITK/ANTs displacement field (NIfTI)",
+    )  # fmt: skip
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="images, segmentations or points"
+    )
+    parser.add_argument(
+        "--out", metavar="PATH",
+        help="folder for the results, or the file's name for a single input "
+        "(default: beside each input, NAME_moved or NAME_back)",
+    )  # fmt: skip
+    parser.add_argument("--inverse", action="store_true", help="from the fixed scan to the moving")
+    parser.add_argument("--onto", metavar="GRID", help="image whose grid the result shall have")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--labels", action="store_true", help="inputs are segmentations")
+    kinds.add_argument(
+        "--image", action="store_true", help="inputs are images, whatever their names"
+    )
+    kinds.add_argument("--points", action="store_true", help="inputs are lists of points")
+    parser.add_argument(
+        "--mode", choices=["linear", "nearest", "cubic", "majority"],
+        help="interpolation (default: linear for images, nearest for labels; majority: smoother "
+        "borders of labels)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fill", type=float, default=0.0, metavar="X", help="value outside (default 0)"
+    )
+    _add_common(parser)
+    parser.set_defaults(command=_apply)
+
+
+def _add_demo(commands: Any) -> None:
+    parser = _command(commands, "demo", "register the sample pair and show it", _DEMO, "")
+    parser.add_argument("--2d", dest="two_d", action="store_true", help="a pair of slices: seconds")
+    parser.add_argument(
+        "--contrast", choices=["same", "different"], default="same",
+        help="T1 and T1 (default), or T1 and T2",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", metavar="DIR", default="napari-voxelmorph-demo",
+        help="folder for the results (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--no-window", action="store_true", help="do not open napari")
+    _add_common(parser)
+    parser.set_defaults(command=_demo)
+
+
+def _command(
+    commands: Any, name: str, summary: str, text: str, more: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=text, epilog=more, formatter_class=_Formatter
+    )
+    return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running")
+    group.add_argument("--threads", type=_threads, metavar="N", help="CPU threads (default: all)")
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary")
+    group.add_argument("--debug", action="store_true", help="on an error, print the traceback")
+
+
+def _threads(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, got {text!r}")
+    return int(text)
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked."""
+
+    def __init__(self, option_strings: list[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=options.get("help"))
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"napari-voxelmorph {version('napari-voxelmorph')}")
+        parser.exit()
+
+
+def _register(arguments: argparse.Namespace) -> None:
+    from napari_voxelmorph.cli.register import register
+
+    register(arguments)
+
+
+def _apply(arguments: argparse.Namespace) -> None:
+    from napari_voxelmorph.cli.apply import apply
+
+    apply(arguments)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from napari_voxelmorph.cli.demo import demo
+
+    demo(arguments)

@@ -1,0 +1,156 @@
+"""``napari-voxelmorph register``: read a pair, run, write."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from napari_voxelmorph.cli.config_options import config_from
+from napari_voxelmorph.cli.progress import Progress, duration
+from napari_voxelmorph.cli.results import Pair, prepare_folder, write_results
+from napari_voxelmorph.engine.config import RegistrationConfig
+from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
+from napari_voxelmorph.engine.registration import Registrar, Registration
+
+
+def register(arguments: argparse.Namespace) -> None:
+    """Run the command."""
+    config = config_from(arguments)
+    folder = prepare_folder(arguments.out)
+    pair = read_pair(arguments)
+    start = read_matrix(arguments.start_matrix, pair) if arguments.start_matrix else None
+    run_and_write(pair, config, folder, start, arguments.threads, arguments.quiet)
+
+
+def run_and_write(
+    pair: Pair,
+    config: RegistrationConfig,
+    folder: Path,
+    start: Matrix | None = None,
+    threads: int | None = None,
+    quiet: bool = False,
+) -> Registration:
+    """Register a pair with progress on stderr, write everything, print a summary."""
+    from napari_voxelmorph.engine.pair_checks import check_same_grid, warnings_for
+
+    use_threads(threads)
+    for labels, image in ((pair.fixed_labels, pair.fixed), (pair.moving_labels, pair.moving)):
+        if labels is not None:
+            check_same_grid(labels, image, "segmentation")
+    registrar = Registrar(config.device)
+    registrar.set_pair(
+        pair.moving, pair.fixed, moving_mask=pair.moving_mask, fixed_mask=pair.fixed_mask
+    )
+    warnings = warnings_for(pair.moving, pair.fixed)
+    with Progress(quiet) as progress:
+        for warning in warnings:
+            progress.note(f"Note: {warning}")
+        if not quiet:
+            progress.note(_plan(registrar, config))
+        result = registrar.register(config, start, progress)
+        progress.note("Writing the results…")
+    summary = write_results(result, pair, folder, warnings)
+    if not quiet:
+        print(summary)
+    return result
+
+
+def use_threads(threads: int | None) -> None:
+    """Use so many CPU threads in the engine and in torch; None: all."""
+    if threads is None:
+        return
+    import torch
+
+    from napari_voxelmorph.engine.parallel import set_threads
+
+    set_threads(threads)
+    torch.set_num_threads(threads)
+
+
+def read_pair(arguments: argparse.Namespace) -> Pair:
+    """Everything of the pair that the options name."""
+    from napari_voxelmorph.engine.files.landmarks import load_landmarks
+
+    given = vars(arguments)
+    parts: dict[str, object] = {}
+    for role in ("fixed", "moving"):
+        image = read_image(given[role], role, given[f"{role}_volume"])
+        parts[role] = image
+        for what, kind in (("mask", "image"), ("labels", "labels")):
+            path = given[f"{role}_{what}"]
+            parts[f"{role}_{what}"] = read_volume(path, kind) if path else None
+        path = given[f"{role}_landmarks"]
+        parts[f"{role}_landmarks"] = load_landmarks(path, image.ndim)[0] if path else None
+    pair = Pair(**parts)  # type: ignore[arg-type]
+    _check_companions(pair)
+    return pair
+
+
+def read_volume(path: str, kind: str | None) -> Volume:
+    """One image or segmentation.
+
+    Raises
+    ------
+    InputError
+        When there is no such file; the reader's own errors otherwise.
+    """
+    from napari_voxelmorph.engine import files
+
+    if not Path(path).exists():
+        raise InputError(f"There is no file or folder “{path}”.")
+    return files.load(path, kind)  # type: ignore[arg-type]
+
+
+def read_image(path: str, role: str, volume_index: int | None) -> Volume:
+    """The fixed or the moving image; says with which option one of several volumes is chosen."""
+    from napari_voxelmorph.engine import files
+
+    if not Path(path).exists():
+        raise InputError(f"The {role} image: there is no file or folder “{path}”.")
+    try:
+        return files.load(path, "image", volume_index)
+    except InputError as error:
+        # The reader names its own argument; here that is an option.
+        raise InputError(str(error).replace("volume_index", f"--{role}-volume")) from error
+
+
+def read_matrix(path: str, pair: Pair) -> Matrix:
+    """Fixed world to moving world: an ITK affine, or rows of numbers as `numpy.savetxt` writes."""
+    from napari_voxelmorph.engine import files
+
+    if not Path(path).is_file():
+        raise InputError(f"The start matrix: there is no file “{path}”.")
+    raw = Path(path).read_bytes()
+    if path.lower().endswith((".mat", ".tfm")) or raw.startswith(b"#Insight"):
+        return files.load_affine(path, pair.fixed, pair.moving)
+    try:
+        rows = raw.decode().replace(",", " ").splitlines()
+        matrix = np.array([[float(n) for n in row.split()] for row in rows if row.strip()])
+    except ValueError as error:
+        raise InputError(f"“{path}” is not a matrix: rows of numbers are expected.") from error
+    check_affine(matrix, pair.fixed.ndim, Path(path).name)
+    return matrix
+
+
+def _check_companions(pair: Pair) -> None:
+    for what in ("labels", "landmarks"):
+        given = [r for r in ("fixed", "moving") if getattr(pair, f"{r}_{what}") is not None]
+        if len(given) == 1 and not (what == "labels" and given == ["moving"]):
+            other = "moving" if given == ["fixed"] else "fixed"
+            print(
+                f"Note: --{given[0]}-{what} without --{other}-{what}: nothing to compare with.",
+                file=sys.stderr,
+            )
+
+
+def _plan(registrar: Registrar, config: RegistrationConfig) -> str:
+    """What the run will take."""
+    from napari_voxelmorph.engine.device import describe_device
+
+    need = registrar.estimate(config)
+    words = f"about {need.bytes / 1e9:.1f} GB and {duration(need.seconds)}"
+    return f"Registering on {describe_device(registrar.device)}: {words}"
