@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.field import Field
-from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.result import Registration
 
 
@@ -35,14 +35,13 @@ def onto(registration: Registration, grid: Volume, inverse: bool = False) -> Reg
         )
     if inverse:
         return replace(registration, moving=grid)
-    moving_side = replace(
-        registration.fixed, affine=registration.affine @ registration.fixed.affine
-    )
+    there: Matrix = np.asarray(registration.affine @ registration.fixed.affine, dtype=np.float64)
+    moving_side = replace(registration.fixed, affine=there)
     return replace(
         registration,
         fixed=moving_side,
         moving=grid,
-        affine=np.linalg.inv(registration.affine),
+        affine=np.asarray(np.linalg.inv(registration.affine), dtype=np.float64),
         field=None if registration.field is None else _swapped(registration.field),
     )
 

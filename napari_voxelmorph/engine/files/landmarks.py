@@ -55,10 +55,11 @@ def load_landmarks(path: Path | str, ndim: int) -> tuple[Points, list[str]]:
         points, names = _pts(lines, path)
     else:
         points, names = _table(lines, path, ndim)
-    array = np.array(points, dtype=np.float64).reshape(len(points), -1)
-    if not len(array) or array.shape[1] != ndim:
-        found = f"{array.shape[1]} coordinates each" if len(array) else "no landmarks"
+    counts = {len(p) for p in points}
+    if counts != {ndim}:
+        found = f"{max(counts)} coordinates each" if counts else "no landmarks"
         raise FileFormatError(f"“{path.name}”: expected {ndim} coordinates per line, got {found}.")
+    array = np.array(points, dtype=np.float64)
     if not np.isfinite(array).all():
         raise FileFormatError(f"“{path.name}” holds a position that is NaN or infinite.")
     return array, [name or f"{n + 1}" for n, name in enumerate(names)]
@@ -140,6 +141,8 @@ def _pts(lines: list[str], path: Path) -> tuple[list[list[float]], list[str]]:
 
 def _numbers(cells: list[str], columns: list[int], path: Path, line: int) -> list[float]:
     try:
+        if min(columns, default=-1) < 0:
+            raise IndexError
         return [float(cells[c]) for c in columns]
     except (ValueError, IndexError) as error:
         raise FileFormatError(
