@@ -20,6 +20,7 @@ from napari_voxelmorph.engine.optimization.starts import (
     candidate_maps,
     content_of,
 )
+from napari_voxelmorph.engine.optimization.two_way import TwoWay
 from napari_voxelmorph.engine.optimization.window_correlation import WindowCorrelation
 
 Float64 = NDArray[np.float64]
@@ -27,7 +28,7 @@ Kind = Literal["affine", "rigid"]
 Measure = Literal["mi", "lncc"]
 
 #: At most so many samples on a level, fine to coarse.
-SAMPLES = [200_000, 100_000, 20_000]
+SAMPLES = [120_000, 60_000, 20_000]
 ITERATIONS = [12, 20, 30]
 #: So many of the best starts are climbed from.
 KEPT = 10
@@ -72,25 +73,32 @@ class Alignment:
     def __post_init__(self) -> None:
         fixed, moving = self.fixed, self.moving
         self.contents = content_of(fixed[-1]), content_of(moving[-1])
-        center, self.radius = self.contents[0].center, self.contents[0].radius
-        self.frame = np.diag([self.radius] * 3 + [1.0])
-        self.frame[:3, 3] = center
+        self.radius = self.contents[0].radius
+        self.frame, self.moving_frame = (content.frame for content in self.contents)
         volumes = [abs(np.linalg.det(v[-1].affine)) * v[-1].image.size for v in (fixed, moving)]
         self.least_overlap = 0.2 * min(1.0, volumes[1] / volumes[0])
 
-    def information(self, level: int) -> MutualInformation:
-        """Mutual information on one level."""
-        to_frame = np.linalg.inv(self.frame)
-        samples = draw_samples(self.fixed[level], to_frame, SAMPLES[level])
-        return MutualInformation(samples, self.moving[level])
+    def information(self, level: int, backward: bool = False) -> MutualInformation:
+        """Mutual information on one level, seen from the fixed (or the moving) image."""
+        images, frame = self._seen(level, backward)
+        to_frame = np.linalg.inv(frame)
+        samples = draw_samples(images[0], to_frame, SAMPLES[level])
+        return MutualInformation(samples, images[1])
+
+    def correlation(self, level: int, backward: bool = False) -> WindowCorrelation:
+        """Local correlation on one level, seen from the fixed (or the moving) image."""
+        images, frame = self._seen(level, backward)
+        to_frame = np.linalg.inv(frame)
+        return WindowCorrelation(*images, to_frame, 2 * SAMPLES[level], self.ndim)
+
+    def _seen(self, level: int, backward: bool) -> tuple[tuple[Level, Level], Float64]:
+        fixed, moving = self.fixed[level], self.moving[level]
+        return ((moving, fixed), self.moving_frame) if backward else ((fixed, moving), self.frame)
 
     def compare(self, level: int) -> Similarity:
-        """The similarity asked for, on one level."""
-        if self.measure == "mi":
-            return self.information(level)
-        to_frame = np.linalg.inv(self.frame)
-        pair = self.fixed[level], self.moving[level]
-        return WindowCorrelation(*pair, to_frame, 2 * SAMPLES[level], self.ndim)
+        """The similarity asked for, on one level, seen from both images."""
+        one_way = self.information if self.measure == "mi" else self.correlation
+        return TwoWay(one_way(level), one_way(level, True), self.frame, self.moving_frame)
 
     def search(self, start: str | Float64) -> Steps:
         """Score many maps on the coarsest level, climb from the best few, keep the best."""

@@ -186,7 +186,7 @@ def _beyond_faces(bins: Float32, mask: Mask | None) -> Float32:
     return outside
 
 
-def draw_samples(level: Level, to_frame: Float64, at_most: int) -> Samples:
+def draw_samples(level: Level, to_frame: NDArray[Any], at_most: int) -> Samples:
     """Points and whole bins of the voxels of a level (within its mask).
 
     Parameters

@@ -37,6 +37,13 @@ class Content:
         """Root mean square distance from the centroid."""
         return float(np.sqrt(np.trace(self.covariance)))
 
+    @property
+    def frame(self) -> Float64:
+        """From content-sized units about the centroid to world mm, (4, 4)."""
+        matrix = np.diag([self.radius] * 3 + [1.0])
+        matrix[:3, 3] = self.center
+        return matrix
+
 
 def content_of(level: Level) -> Content:
     """First and second moments of the foreground."""

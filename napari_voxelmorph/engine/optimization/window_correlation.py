@@ -8,6 +8,8 @@ Gauss and Newton on the difference of the normalised windows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -95,7 +97,7 @@ class WindowCorrelation:
     """
 
     def __init__(
-        self, fixed: Level, moving: Level, to_frame: Float64, at_most: int, ndim: int
+        self, fixed: Level, moving: Level, to_frame: NDArray[Any], at_most: int, ndim: int
     ) -> None:
         voxels = _windows(fixed, SIDE[ndim], at_most)
         self.n, self.size = voxels.shape[:2]
