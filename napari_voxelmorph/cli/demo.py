@@ -32,6 +32,7 @@ def demo(arguments: argparse.Namespace) -> None:
         moving_labels=phantom.moving_labels,
         fixed_landmarks=phantom.fixed_landmarks,
         moving_landmarks=phantom.moving_landmarks,
+        landmark_names=phantom.landmark_names,
     )
     run_and_write(pair, config, folder, threads=arguments.threads, quiet=arguments.quiet)
     if arguments.no_window:

@@ -84,7 +84,9 @@ def read_pair(arguments: argparse.Namespace) -> Pair:
             path = given[f"{role}_{what}"]
             parts[f"{role}_{what}"] = read_volume(path, kind) if path else None
         path = given[f"{role}_landmarks"]
-        parts[f"{role}_landmarks"] = load_landmarks(path, image.ndim)[0] if path else None
+        if path:
+            # The moving ones, read last, are those that are written again.
+            parts[f"{role}_landmarks"], parts["landmark_names"] = load_landmarks(path, image.ndim)
     pair = Pair(**parts)  # type: ignore[arg-type]
     _check_companions(pair)
     return pair

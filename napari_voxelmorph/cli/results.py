@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Pair:
     moving_labels: Volume | None = None
     fixed_landmarks: Points | None = None
     moving_landmarks: Points | None = None
+    landmark_names: Sequence[str] | None = None
 
     def labels(self) -> tuple[Volume, Volume] | None:
         """Both segmentations as (moving, fixed), or None."""
@@ -91,7 +93,8 @@ def write_results(result: Registration, pair: Pair, folder: Path, warnings: list
         files.save(moved, written["moved_labels"])
     if pair.moving_landmarks is not None:
         written["moved_landmarks"] = folder / "moved_landmarks.csv"
-        save_landmarks(result.moving_to_fixed(pair.moving_landmarks), written["moved_landmarks"])
+        there = result.moving_to_fixed(pair.moving_landmarks)
+        save_landmarks(there, written["moved_landmarks"], pair.landmark_names)
     written["picture"] = folder / "report.png"
     save_report(result, written["picture"], found)
     written["report"] = folder / "report.json"
