@@ -56,7 +56,8 @@ def greedy(job: dict[str, Any]) -> Answer:
     masks = _greedy_masks(pair, images)
     folder = Path(job["folder"])
     if job.get("start") is None:
-        tool = getattr(picsl_greedy, kind)()
+        # Its affine needs double precision: in single it stops far too early.
+        tool = getattr(picsl_greedy, f"Greedy{n}D")()
         command = f"{common} -a {options['affine']} {masks} -o affine"
         _, affine_seconds = timed(lambda: tool.execute(command, affine=None, **images))
         matrix = np.array(tool["affine"], np.float64)
