@@ -13,6 +13,7 @@ from napari_voxelmorph.engine.synthesis.solids import (
     box,
     ellipsoid,
     join,
+    labyrinth,
     meet,
     mirrored,
     waves,
@@ -72,9 +73,7 @@ def _sulci(points: Points, hull: Array, edge: float, rng: np.random.Generator) -
     at = (side + qx * reach, along + qy * reach, height + qz * reach)
     bend, twist = waves(at, 45.0, 12, rng)
     at = (at[0] + 3 * bend, at[1] + 3 * twist, at[2] - 3 * bend)
-    even, odd = waves(at, _WAVELENGTH, 40, rng)
-    off = np.arcsin(np.abs(even) / np.sqrt(even * even + odd * odd + np.float32(1e-6)))
-    off *= np.float32(_WAVELENGTH / (2 * np.pi)) * np.clip(length / 42, 0.6, 1.3)
+    off = labyrinth(at, _WAVELENGTH, 28, rng) * np.clip(length / 42, 0.6, 1.3)
     deep, _ = waves(at, 60.0, 8, rng)
     surface = np.minimum(hull, np.abs(x) + np.float32(6))
     below = np.maximum(surface - (17 + 3 * deep), 0)

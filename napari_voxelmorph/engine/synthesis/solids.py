@@ -7,7 +7,7 @@ surface.  Depths combine: union is the maximum, intersection the minimum.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -95,18 +95,45 @@ def beside_sheet(distance: Array, half_width: Array | float, edge: float) -> Arr
 def waves(
     points: Points, wavelength: float, n_waves: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """A random field of one wavelength (mm) and its quadrature, both of unit variance.
+    """A random field of one wavelength (mm) and its quadrature, both of unit variance."""
+    even, odd = np.zeros(points[0].shape, np.float32), np.zeros(points[0].shape, np.float32)
+    for _, cos, sin in _plane_waves(points, wavelength, n_waves, rng):
+        even += cos
+        odd += sin
+    scale = np.float32(np.sqrt(2 / n_waves))
+    return even * scale, odd * scale
 
-    The zero set of such a field is a labyrinth of lines half a wavelength apart.
+
+def labyrinth(points: Points, wavelength: float, n_waves: int, rng: np.random.Generator) -> Array:
+    """Distance (mm) to a random maze of sheets, about half a wavelength apart.
+
+    The sheets are the zero set of a random field of one wavelength.  With its quadrature the
+    field has a phase; phase over slope of phase is the distance, to first order.
     """
+    shape = points[0].shape
+    even, odd = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    slope_even, slope_odd = np.zeros((3, *shape), np.float32), np.zeros((3, *shape), np.float32)
+    for k, cos, sin in _plane_waves(points, wavelength, n_waves, rng):
+        even += cos
+        odd += sin
+        for axis in range(3):
+            slope_even[axis] -= k[axis] * sin
+            slope_odd[axis] += k[axis] * cos
+    power = even * even + odd * odd + np.float32(1e-6)
+    slope = np.linalg.norm(even * slope_odd - odd * slope_even, axis=0) / power
+    usual = 2 * np.pi / wavelength
+    phase = np.arcsin(np.abs(even) / np.sqrt(power))
+    return np.asarray(phase / np.clip(slope, 0.45 * usual, 1.6 * usual), dtype=np.float32)
+
+
+def _plane_waves(
+    points: Points, wavelength: float, n_waves: int, rng: np.random.Generator
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Random plane waves: wave vector (3,), cosine and sine at the points."""
     direction = rng.normal(size=(n_waves, 3))
     k = direction / np.linalg.norm(direction, axis=1, keepdims=True) * (2 * np.pi / wavelength)
     shift = rng.uniform(0, 2 * np.pi, n_waves)
     x, y, z = points
-    even, odd = np.zeros(x.shape, np.float32), np.zeros(x.shape, np.float32)
-    for (kx, ky, kz), s in zip(k.astype(np.float32), shift.astype(np.float32), strict=True):
-        phase = kx * x + ky * y + kz * z + s
-        even += np.cos(phase)
-        odd += np.sin(phase)
-    scale = np.float32(np.sqrt(2 / n_waves))
-    return even * scale, odd * scale
+    for vector, s in zip(k.astype(np.float32), shift.astype(np.float32), strict=True):
+        phase = vector[0] * x + vector[1] * y + vector[2] * z + s
+        yield vector, np.cos(phase), np.sin(phase)
