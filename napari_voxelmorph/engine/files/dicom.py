@@ -92,7 +92,7 @@ def _voxels(path: Path, slices: list[Slice]) -> NDArray[Any]:
     scales = {(s.text(0x28, 0x1053), s.text(0x28, 0x1052)) for s in slices}
     # One slice would dictate the integer type of all, and cut the fractions of the others.
     pixel = sitk.sitkFloat32 if len(scales) > 1 else sitk.sitkUnknown
-    image = sitk.ReadImage(names if len(names) > 1 else names[0], pixel)
+    image = sitk.ReadImage(names if len(names) > 1 else names[0], pixel, "GDCMImageIO")
     data, _ = from_itk(image)
     if data.ndim == 2:
         data = data[:, :, None]
@@ -108,7 +108,7 @@ def _load_frames(path: Path, slices: list[Slice], kind: Kind | None) -> Volume:
             f"“{path.name}” holds {len(slices)} files of several frames each. Open one of "
             "the files."
         )
-    data, affine = from_itk(sitk.ReadImage(str(slices[0].path)))
+    data, affine = from_itk(sitk.ReadImage(str(slices[0].path), sitk.sitkUnknown, "GDCMImageIO"))
     known = any(tag[0] == 0x5200 for tag in slices[0].elements) or slices[0].position is not None
     notes = [] if known else [_NO_PLACE]
     header = {"format": "dicom", "frame": SCANNER, "notes": notes, "files": 1}

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.files import frames, nifti
 from napari_voxelmorph.engine.files.images import suffix_of
-from napari_voxelmorph.engine.files.nifti_writing import set_place
+from napari_voxelmorph.engine.files.nifti_writing import set_place, write_image
 from napari_voxelmorph.engine.files.reading import damaged, reading
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.field import Field
@@ -82,7 +82,7 @@ def save_displacement(
     if frames.is_picture(grid):
         image.header["descrip"] = nifti.UNORIENTED
     with writing(path) as temporary:
-        nibabel.save(image, temporary)
+        write_image(image, temporary)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +121,13 @@ class DisplacementFile:
         if fixed is not None:
             check_same_grid(fixed, self.grid, "fixed image")
         target = self.grid if fixed is None else fixed
-        from_itk = np.linalg.inv(frames.world_to_itk(moving))
+        from_itk = np.asarray(np.linalg.inv(frames.world_to_itk(moving)), np.float64)
         voxels = _some_voxels(self.grid.shape)
         affine = _best_affine(
             _apply(self.grid.affine, voxels.astype(np.float64)),
             _apply(from_itk, self._there(voxels.astype(int))),
         )
-        back = np.linalg.inv(affine @ self.grid.affine) @ from_itk
+        back = np.asarray(np.linalg.inv(affine @ self.grid.affine) @ from_itk, np.float64)
         u = np.empty_like(self.vectors)
         for start in range(self.grid.shape[0]):
             plane = _plane_voxels(start, self.grid.shape)
@@ -168,7 +168,7 @@ def load_displacement(path: str | os.PathLike[str]) -> DisplacementFile:
         vectors = vectors.reshape(ndim, *shape[:ndim])
         if not np.isfinite(vectors).all():
             raise damaged(path, _WHAT, "it holds NaN or infinite numbers")
-        affine, _, header = nifti.geometry(image)
+        affine, _, header = nifti.geometry(image, path)
         picture = bool(header.get("picture")) and ndim == 2
         keep = [*range(ndim), 3]
         affine = affine[np.ix_(keep, keep)]

@@ -57,7 +57,7 @@ def load(
     Returns
     -------
     Volume
-        C-contiguous, native byte order, stored numbers (float32 where the file scales them),
+        C-contiguous, native byte order, stored numbers (floats where the file scales them),
         millimetres.  ``header`` holds "format", "path", "notes" (sentences for the user) and,
         where they apply, "non_finite", "sform_qform_gap", "volume_index", "affine_3d".
 

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+from nibabel.fileholders import FileHolder
+from nibabel.openers import ImageOpener
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
@@ -39,13 +43,12 @@ LABEL_INTENT, VECTOR_INTENT = 1002, 1007
 def load(path: Path, kind: Kind | None, volume_index: int | None) -> Volume:
     """Read NIfTI-1/2 (one file or a pair), Analyze 7.5/SPM, MGH or MGZ."""
     what = "MGH" if ".mg" in path.name.lower() else "NIfTI or Analyze"
-    with reading(path, what):
-        image = open_image(path, what)
+    with reading(path, what), open_image(path, what) as image:
         refuse_dtype(image.get_data_dtype(), path)
         _refuse_field(path, image)
         index = choose_volume(path, image.shape, volume_index)
         _check_size(path, what, image)
-        affine, oriented, header = geometry(image)
+        affine, oriented, header = geometry(image, path)
         data = _read(image, index)
         if data.ndim == 1:
             data = data.reshape(-1, 1)
@@ -56,23 +59,30 @@ def load(path: Path, kind: Kind | None, volume_index: int | None) -> Volume:
     return to_volume(path, data, affine, kind, header, oriented)
 
 
+@contextmanager
+def open_image(path: Path, what: str) -> Iterator[SpatialImage]:
+    """The image with only its header read, after a look whether that makes sense."""
+    _check_offset(path, what)
+    with ExitStack() as stack:
+        if what == "MGH":
+            # nibabel.load leaves the file of an .mgh open.
+            stream: Any = stack.enter_context(ImageOpener(str(path)))
+            image = nibabel.MGHImage.from_file_map({"image": FileHolder(fileobj=stream)})
+        else:
+            image = nibabel.load(path, mmap=False)
+        if not isinstance(image, SpatialImage):
+            raise damaged(path, what, f"it is {type(image).__name__}")
+        if not image.shape or min(image.shape) < 1:
+            raise damaged(path, what, f"its header gives the shape {image.shape}")
+        yield image
+
+
 def read_array(path: Path, what: str) -> tuple[SpatialImage, NDArray[Any]]:
     """The image and all its numbers as stored; call it inside `reading`."""
-    image = open_image(path, what)
-    refuse_dtype(image.get_data_dtype(), path)
-    _check_size(path, what, image)
-    return image, _read(image, (slice(None),) * len(image.shape))
-
-
-def open_image(path: Path, what: str) -> SpatialImage:
-    """Read the header only, and see that it makes sense."""
-    _check_offset(path, what)
-    image = nibabel.load(path, mmap=False)
-    if not isinstance(image, SpatialImage):
-        raise damaged(path, what, f"it is {type(image).__name__}")
-    if not image.shape or min(image.shape) < 1:
-        raise damaged(path, what, f"its header gives the shape {image.shape}")
-    return image
+    with open_image(path, what) as image:
+        refuse_dtype(image.get_data_dtype(), path)
+        _check_size(path, what, image)
+        return image, _read(image, (slice(None),) * len(image.shape))
 
 
 def _check_offset(path: Path, what: str) -> None:
@@ -113,7 +123,7 @@ def _refuse_field(path: Path, image: SpatialImage) -> None:
 
 
 def _read(image: SpatialImage, index: tuple[Any, ...]) -> NDArray[Any]:
-    """Numbers as stored where the file has no scaling, else float32 (float64 where needed)."""
+    """Numbers as stored where the file has no scaling, else float32 (float64 for wide types)."""
     source: Any = image.dataobj
     slope, inter = getattr(source, "slope", 1.0), getattr(source, "inter", 0.0)
     whole = all(isinstance(i, slice) or n == 1 for i, n in zip(index, image.shape, strict=True))
@@ -122,18 +132,19 @@ def _read(image: SpatialImage, index: tuple[Any, ...]) -> NDArray[Any]:
     if (slope, inter) == (1.0, 0.0):
         data = source.get_unscaled() if hasattr(source, "get_unscaled") else np.asarray(source)
     else:
-        data = source.get_scaled(np.float32)
+        exact = image.get_data_dtype().itemsize <= 2  # so that float32 loses nothing
+        data = np.asarray(source, dtype=np.float32 if exact else np.float64)
     return np.asarray(np.asarray(data)[index])
 
 
-def geometry(image: SpatialImage) -> tuple[Matrix, bool, dict[str, Any]]:
+def geometry(image: SpatialImage, path: Path) -> tuple[Matrix, bool, dict[str, Any]]:
     """Affine (4, 4) in millimetres, whether left is known, and what to remember."""
     if isinstance(image, nibabel.Nifti1Pair):
         return _nifti_geometry(image)
     affine = np.array(image.affine, dtype=np.float64)
     if isinstance(image, nibabel.MGHImage):
         # nibabel fills in a default place where this flag (byte 28) is off, and turns it on.
-        known = any(first_bytes(Path(str(image.get_filename())), 30)[28:30])
+        known = any(first_bytes(path, 30)[28:30])
         return affine, known, {"format": "mgh"}
     # Analyze has no agreed left and right.
     return affine, False, {"format": "analyze", "frame": SCANNER}

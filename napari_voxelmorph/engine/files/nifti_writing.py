@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def nifti_image(volume: Volume) -> nibabel.Nifti1Image:
     if is_picture(volume):
         affine = np.eye(4)
         affine[np.ix_([0, 1, 3], [0, 1, 3])] = flip_lps(2) @ world_to_itk(volume) @ volume.affine
-    image = nibabel.Nifti1Image(nifti_array(data), affine)
+    data = nifti_array(data)
+    image = nibabel.Nifti1Image(data, affine, dtype=data.dtype)
     code = volume.header.get("sform_code") or volume.header.get("qform_code") or 1
     set_place(image, affine, int(code))
     if volume.kind == "labels":
@@ -51,6 +53,13 @@ def set_place(image: nibabel.Nifti1Image, affine: Matrix, code: int = 1) -> None
         image.header.set_zooms([*np.linalg.norm(affine[:3, :3], axis=0), 1, 1][: image.ndim])
 
 
+def write_image(image: nibabel.Nifti1Image | nibabel.MGHImage, path: Path) -> None:
+    """Write a nibabel image as one file, which is closed whatever happens; .gz and .mgz packed."""
+    packed = path.name.lower().endswith((".gz", ".mgz"))
+    with gzip.GzipFile(path, "wb", compresslevel=1, mtime=0) if packed else path.open("wb") as file:
+        image.to_stream(file)
+
+
 def nifti_array(data: NDArray[Any]) -> NDArray[Any]:
     """The same numbers in a type that NIfTI readers know."""
     if data.dtype == bool:
@@ -66,7 +75,7 @@ def nifti_array(data: NDArray[Any]) -> NDArray[Any]:
 def save_nifti(volume: Volume, path: Path) -> None:
     """Write .nii or .nii.gz."""
     with writing(path) as temporary:
-        nibabel.save(nifti_image(volume), temporary)
+        write_image(nifti_image(volume), temporary)
 
 
 def save_mgh(volume: Volume, path: Path) -> None:
@@ -80,7 +89,7 @@ def save_mgh(volume: Volume, path: Path) -> None:
     data = _mgh_array(data, path)
     with writing(path) as temporary:
         image = nibabel.MGHImage(data if data.ndim == 3 else data[..., None], affine)
-        nibabel.save(image, temporary)
+        write_image(image, temporary)
 
 
 def _mgh_array(data: NDArray[Any], path: Path) -> NDArray[Any]:

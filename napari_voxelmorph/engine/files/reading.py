@@ -50,8 +50,7 @@ def damaged(path: Path, what: str, reason: str) -> FileFormatError:
     """The error for a file that is not a readable `what`."""
     return FileFormatError(
         f"“{path.name}” could not be read as {what}: {reason}. The file is damaged, cut short, or "
-        "of another kind than its name says; copy it again from where it came, or convert it to "
-        "NIfTI (.nii.gz)."
+        "of another kind than its name says; copy it or export it again."
     )
 
 

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
-from napari_voxelmorph.engine.files import nifti
+from napari_voxelmorph.engine.files import nifti, nifti_writing
 from napari_voxelmorph.engine.files.images import load
-from napari_voxelmorph.engine.files.nifti_writing import nifti_array, set_place
 from napari_voxelmorph.engine.files.reading import damaged, require_memory
 from napari_voxelmorph.engine.geometry.volume import Volume
 
@@ -49,11 +48,12 @@ def write_image(volume: Volume, path: Path) -> dict[str, Any]:
     keep = [*range(volume.ndim), 3]
     affine = np.eye(4)
     affine[np.ix_(keep, keep)] = volume.affine
-    image = nibabel.Nifti1Image(nifti_array(volume.data), affine)
-    set_place(image, affine)
+    data = nifti_writing.nifti_array(volume.data)
+    image = nibabel.Nifti1Image(data, affine, dtype=data.dtype)
+    nifti_writing.set_place(image, affine)
     if not volume.oriented:
         image.header["descrip"] = nifti.UNORIENTED
-    nibabel.save(image, path)
+    nifti_writing.write_image(image, path)
     return {"file": path.name}
 
 

@@ -142,7 +142,9 @@ def check_nrrd(path: Path) -> bool:
     if itemsize is None:
         raise damaged(path, "NRRD", f"its type is “{fields.get('type', '')}”")
     _check_nrrd_data(path, fields, math.prod(sizes), itemsize, begins)
-    return fields.get("space", "").lower() in _NRRD_SPACES
+    # In 2-D there is no name for a patient space, only directions.
+    placed = len(sizes) == 2 and "spacedirections" in fields
+    return placed or fields.get("space", "").lower() in _NRRD_SPACES
 
 
 def _check_nrrd_data(
