@@ -24,6 +24,15 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 IMAGE_LOSSES = [mse, mutual_information, normalized_mutual_information, mind]
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tensors are tiny here, and waiting for each other is all that threads would do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def images(shape, seed=0, dtype=torch.float64, batch=2, channels=1):
     generator = torch.Generator().manual_seed(seed)
     return [
