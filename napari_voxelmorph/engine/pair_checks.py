@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 
+#: By the headers, less of the fixed field of view than this is covered: they cannot be trusted.
+_APART = 0.25
 _SANE_SPACING = (1e-4, 100.0)  # mm: from microscopy to the coarsest survey scan
 
 
 def check_pair(
-    moving: Volume, fixed: Volume, moving_mask: Volume | None = None,
+    moving: Volume,
+    fixed: Volume,
+    moving_mask: Volume | None = None,
     fixed_mask: Volume | None = None,
 ) -> tuple[Volume, Volume]:
     """Return the pair, cleaned of NaN; raise `InputError` when it cannot be registered."""
@@ -41,8 +45,10 @@ def check_same_grid(other: Volume, volume: Volume, what: str = "segmentation") -
         )
     corner = np.array(volume.shape) - 1.0
     ends = np.stack([np.zeros_like(corner), corner])
-    apart = [end @ (other.affine - volume.affine)[:-1, :-1].T
-             + (other.affine - volume.affine)[:-1, -1] for end in ends]
+    apart = [
+        end @ (other.affine - volume.affine)[:-1, :-1].T + (other.affine - volume.affine)[:-1, -1]
+        for end in ends
+    ]
     if np.abs(apart).max() > 0.5 * min(volume.spacing):
         raise InputError(
             f"The {what} “{other.name}” has the shape of “{volume.name}” but lies "
@@ -86,8 +92,10 @@ def warnings_for(moving: Volume, fixed: Volume) -> list[str]:
     if moving.ndim != fixed.ndim:
         return [f"One image is {moving.ndim}-D, the other {fixed.ndim}-D."]
     warnings = []
-    if np.max(np.array(sorted(moving.spacing)) / np.array(sorted(fixed.spacing))) > 1.5 or np.max(
-        np.array(sorted(fixed.spacing)) / np.array(sorted(moving.spacing))) > 1.5:
+    if (
+        np.max(np.array(sorted(moving.spacing)) / np.array(sorted(fixed.spacing))) > 1.5
+        or np.max(np.array(sorted(fixed.spacing)) / np.array(sorted(moving.spacing))) > 1.5
+    ):
         warnings.append(
             f"Voxels differ: moving {_mm(moving.spacing)} mm, fixed {_mm(fixed.spacing)} mm. The "
             "moving image is resampled once, to the fixed grid."
@@ -100,22 +108,41 @@ def warnings_for(moving: Volume, fixed: Volume) -> list[str]:
             )
         if volume.data.dtype.kind == "f" and not np.isfinite(volume.data).all():
             count = int((~np.isfinite(volume.data)).sum())
-            warnings.append(f"“{volume.name}” holds {count} NaN or infinite voxels; they count as background.")
+            warnings.append(
+                f"“{volume.name}” holds {count} NaN or infinite voxels; they count as background."
+            )
     if moving.orientation != fixed.orientation and moving.orientation and fixed.orientation:
         warnings.append(
             f"Stored in different orientations ({moving.orientation} and {fixed.orientation}); both "
             "are shown and registered the right way round."
         )
-    warnings += [f"“{v.name}” does not say where left is; R/L marks are off."
-                 for v in (moving, fixed) if v.ndim == 3 and not v.oriented]
+    warnings += [
+        f"“{v.name}” does not say where left is; R/L marks are off."
+        for v in (moving, fixed)
+        if v.ndim == 3 and not v.oriented
+    ]
     overlap = header_overlap(moving, fixed)
-    if overlap < 0.25:
+    if overlap < _APART:
         warnings.append(
-            ("By their headers the images do not overlap" if overlap == 0 else
-             f"By their headers the images overlap by {overlap:.0%} only")
+            (
+                "By their headers the images do not overlap"
+                if overlap == 0
+                else f"By their headers the images overlap by {overlap:.0%} only"
+            )
             + "; pre-alignment starts from the image centres instead."
         )
     return warnings
+
+
+def beginning(fixed: Volume, moving: Volume, start: str = "auto") -> Matrix:
+    """Where a run begins, fixed world to moving world: the headers, or centre on centre.
+
+    "auto" trusts the headers unless they put the images apart.
+    """
+    matrix = np.eye(fixed.ndim + 1)
+    if start == "centers" or (start == "auto" and header_overlap(moving, fixed) < _APART):
+        matrix[:-1, -1] = moving.center - fixed.center
+    return matrix
 
 
 def header_overlap(moving: Volume, fixed: Volume) -> float:

@@ -9,12 +9,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import torch
 
 from napari_voxelmorph.engine.config import DEFAULT, RegistrationConfig
 from napari_voxelmorph.engine.device import describe_device, pick_device
@@ -24,7 +26,7 @@ from napari_voxelmorph.engine.evaluation.quality import quality
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
 from napari_voxelmorph.engine.optimization.affine import align
 from napari_voxelmorph.engine.optimization.deformable import deform
-from napari_voxelmorph.engine.pair_checks import check_pair
+from napari_voxelmorph.engine.pair_checks import beginning, check_pair
 from napari_voxelmorph.engine.provenance import provenance
 from napari_voxelmorph.engine.result import Registration
 
@@ -151,47 +153,90 @@ class Registrar:
         return self._pair
 
     def _run(
-        self, fixed: Volume, moving: Volume, config: RegistrationConfig, start: Matrix | None,
-        device: Any,
+        self,
+        fixed: Volume,
+        moving: Volume,
+        config: RegistrationConfig,
+        start: Matrix | None,
+        device: torch.device,
     ) -> Run:
-        moving_mask, fixed_mask = self._masks
-        clock = _Clock()
-        base = Registration(fixed, moving, np.eye(fixed.ndim + 1), None, config)
-        before = time.perf_counter()
+        """Align, deform, measure; every stage's own steps are passed on."""
+        began = beginning(fixed, moving, config.start) if start is None else start
+        base = Registration(fixed, moving, began, None, config)
         timings: dict[str, float] = {}
-        aligning = align(
-            fixed, moving, kind=config.affine, similarity=config.affine_similarity,
-            start=config.start if start is None else start,
-            fixed_mask=fixed_mask, moving_mask=moving_mask,
-        )
-        share = 1.0 if config.transform == "none" else _AFFINE_SHARE
-        affine = yield from _relay(
-            aligning, clock, "Pre-aligning", 0.0, share, lambda s: replace(base, affine=s.matrix)
-        )
-        timings["affine"] = time.perf_counter() - before
+        clock, share = _Clock(), 1.0 if config.transform == "none" else _AFFINE_SHARE
+        affine = began
+        if config.affine != "none":
+            stage = self._aligning(fixed, moving, config, start)
+            with _timed(timings, "affine"):
+                affine = yield from _relay(
+                    stage,
+                    clock,
+                    "Pre-aligning",
+                    (0.0, share),
+                    lambda s: replace(base, affine=s.matrix),
+                )
         field = None
         if config.transform != "none":
-            before = time.perf_counter()
-            deforming = deform(
-                fixed, moving, affine, config, device=device,
-                fixed_mask=fixed_mask, moving_mask=moving_mask,
-            )
-            field = yield from _relay(
-                deforming, clock, "Deforming", share, 1.0,
-                lambda s: replace(base, affine=affine, field=s.field()),
-            )
-            timings["deformable"] = time.perf_counter() - before
+            stage = self._deforming(fixed, moving, affine, config, device)
+            with _timed(timings, "deformable"):
+                field = yield from _relay(
+                    stage,
+                    clock,
+                    "Deforming",
+                    (share, 1.0),
+                    lambda s: replace(base, affine=affine, field=s.field()),
+                )
         result = replace(base, affine=affine, field=field)
-        before = time.perf_counter()
-        metrics = quality(result, fixed_mask)
-        timings["resampling and metrics"] = time.perf_counter() - before
+        with _timed(timings, "resampling and metrics"):
+            metrics = quality(result, base, self._masks[1])
         timings["total"] = sum(timings.values())
         story = provenance(fixed, moving, describe_device(device), datetime.now(UTC), start)
         final = replace(result, metrics=metrics, timings=timings, provenance=story)
         # The moved image was made for the metrics; do not make it twice.
-        if "moved" in result.__dict__:
-            object.__setattr__(final, "moved", result.moved)
+        final.__dict__["moved"] = result.moved
         return final
+
+    def _aligning(
+        self, fixed: Volume, moving: Volume, config: RegistrationConfig, start: Matrix | None
+    ) -> Generator[Any, None, Any]:
+        moving_mask, fixed_mask = self._masks
+        kind = "rigid" if config.affine == "rigid" else "affine"
+        return align(
+            fixed,
+            moving,
+            kind=kind,
+            similarity=config.affine_similarity,
+            start=config.start if start is None else start,
+            fixed_mask=fixed_mask,
+            moving_mask=moving_mask,
+        )
+
+    def _deforming(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        affine: Matrix,
+        config: RegistrationConfig,
+        device: torch.device,
+    ) -> Generator[Any, None, Any]:
+        moving_mask, fixed_mask = self._masks
+        return deform(
+            fixed,
+            moving,
+            affine,
+            config,
+            device=device,
+            fixed_mask=fixed_mask,
+            moving_mask=moving_mask,
+        )
+
+
+@contextmanager
+def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    timings[name] = time.perf_counter() - began
 
 
 class _Clock:
@@ -206,24 +251,31 @@ class _Clock:
 
 
 def _relay(
-    stage: Generator[Any, None, Any], clock: _Clock, phase: str, low: float, high: float,
+    stage: Generator[Any, None, Any],
+    clock: _Clock,
+    phase: str,
+    span: tuple[float, float],
     partial: Callable[[Any], Registration],
 ) -> Generator[Step, None, Any]:
     """Pass a stage's own steps on as `Step`s; return what the stage returns."""
+    low, high = span
     count = 0
-    while True:
-        try:
-            inner = next(stage)
-        except StopIteration as finished:
-            return finished.value
-        count += 1
-        fraction = low + (high - low) * inner.fraction
-        try:
+    try:
+        while True:
+            try:
+                inner = next(stage)
+            except StopIteration as finished:
+                return finished.value
+            count += 1
+            fraction = low + (high - low) * inner.fraction
             yield Step(
-                phase=f"{phase} ({inner.level})", fraction=fraction,
-                seconds_left=clock.left(fraction), level=inner.level, iteration=count,
-                similarity=inner.similarity, partial=lambda inner=inner: partial(inner),
+                phase=f"{phase} ({inner.level})",
+                fraction=fraction,
+                seconds_left=clock.left(fraction),
+                level=str(inner.level),
+                iteration=count,
+                similarity=inner.similarity,
+                partial=lambda inner=inner: partial(inner),
             )
-        except GeneratorExit:
-            stage.close()
-            raise
+    finally:
+        stage.close()

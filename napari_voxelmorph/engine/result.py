@@ -99,8 +99,14 @@ class Registration:
     def moved(self) -> Volume:
         """The moving image on the fixed grid, resampled once."""
         data = self.warp(self.moving)
-        return Volume(data, self.fixed.affine, self.moving.kind, f"{self.moving.name} (moved)",
-                      self.fixed.oriented and self.moving.oriented, self.fixed.header)
+        return Volume(
+            data,
+            self.fixed.affine,
+            self.moving.kind,
+            f"{self.moving.name} (moved)",
+            self.fixed.oriented and self.moving.oriented,
+            self.fixed.header,
+        )
 
     def warp(
         self,
@@ -143,8 +149,16 @@ class Registration:
             return ids[out.astype(np.int64)].astype(volume.data.dtype)
         return out.astype(volume.data.dtype) if mode == "nearest" else out
 
-    def _pull(self, image: NDArray[np.float32], volume: Volume, start: Points, step: Points,
-              shape: tuple[int, ...], mode: Mode, fill: float) -> NDArray[np.float32]:
+    def _pull(
+        self,
+        image: NDArray[np.float32],
+        volume: Volume,
+        start: Points,
+        step: Points,
+        shape: tuple[int, ...],
+        mode: Mode,
+        fill: float,
+    ) -> NDArray[np.float32]:
         matrix = np.linalg.inv(volume.affine) @ self.affine @ self.fixed.affine
         data, scale, offset = _NO_FIELD, np.ones(3), np.zeros(3)
         if self.field is not None:
@@ -152,17 +166,34 @@ class Registration:
             scale = np.array(pad_3d(self.field.scale, 1.0))
             offset = np.array(pad_3d(self.field.offset, 0.0))
         out = np.empty(pad_3d(shape, 1), np.float32)
-        args = (image, _matrix_3d(matrix), data, scale, offset,
-                np.array(pad_3d(start, 0.0)), np.array(pad_3d(step, 1.0)),
-                _ORDER[mode], np.float32(fill), out)
+        args = (
+            image,
+            _matrix_3d(matrix),
+            data,
+            scale,
+            offset,
+            np.array(pad_3d(start, 0.0)),
+            np.array(pad_3d(step, 1.0)),
+            _ORDER[mode],
+            np.float32(fill),
+            out,
+        )
         if out.size > _SMALL:
             run_slabs(kernels.warp_image, out.shape[0], *args)
         else:
             kernels.warp_image(*args, 0, out.shape[0])
         return out.reshape(shape)
 
-    def _push(self, image: NDArray[np.float32], volume: Volume, start: Points, step: Points,
-              shape: tuple[int, ...], mode: Mode, fill: float) -> NDArray[np.float32]:
+    def _push(
+        self,
+        image: NDArray[np.float32],
+        volume: Volume,
+        start: Points,
+        step: Points,
+        shape: tuple[int, ...],
+        mode: Mode,
+        fill: float,
+    ) -> NDArray[np.float32]:
         """Onto the moving grid: y = A_f⁻¹ affine⁻¹ A_m p, then ``y + u_inv(y)``, then the volume."""
         moving_to_fixed = np.linalg.inv(self.affine @ self.fixed.affine) @ self.moving.affine
         into_volume = np.linalg.inv(volume.affine) @ self.fixed.affine
@@ -172,17 +203,28 @@ class Registration:
             scale = np.array(pad_3d(self.field.scale, 1.0))
             offset = np.array(pad_3d(self.field.offset, 0.0))
         out = np.empty(pad_3d(shape, 1), np.float32)
-        args = (image, _matrix_3d(moving_to_fixed), _matrix_3d(into_volume), data, scale, offset,
-                np.array(pad_3d(start, 0.0)), np.array(pad_3d(step, 1.0)),
-                _ORDER[mode], np.float32(fill), out)
+        args = (
+            image,
+            _matrix_3d(moving_to_fixed),
+            _matrix_3d(into_volume),
+            data,
+            scale,
+            offset,
+            np.array(pad_3d(start, 0.0)),
+            np.array(pad_3d(step, 1.0)),
+            _ORDER[mode],
+            np.float32(fill),
+            out,
+        )
         if out.size > _SMALL:
             run_slabs(kernels.warp_image_inverse, out.shape[0], *args)
         else:
             kernels.warp_image_inverse(*args, 0, out.shape[0])
         return out.reshape(shape)
 
-    def warp_labels(self, volume: Volume, index: tuple[Any, ...] | None = None,
-                    inverse: bool = False) -> NDArray[Any]:
+    def warp_labels(
+        self, volume: Volume, index: tuple[Any, ...] | None = None, inverse: bool = False
+    ) -> NDArray[Any]:
         """Warp a segmentation: linear on each label's mask, the largest share wins.
 
         Smoother borders than nearest; ties go to the smaller id.

@@ -77,16 +77,28 @@ class Field:
         scaled = data * self.scale.astype(np.float32).reshape(-1, *([1] * self.ndim))
         return as_3d_field(scaled)
 
-    def sample(self, start: NDArray[np.float64], step: NDArray[np.float64],
-               shape: tuple[int, ...], inverse: bool = False) -> Array:
+    def sample(
+        self,
+        start: NDArray[np.float64],
+        step: NDArray[np.float64],
+        shape: tuple[int, ...],
+        inverse: bool = False,
+    ) -> Array:
         """Displacement in fixed voxels at ``start + step · index`` for a block of `shape`."""
         source = self.backward if inverse else self.forward
         ndim = self.ndim
         out = np.empty((3, *pad_3d(shape, 1)), np.float32)
-        args = (source, pad_3d(self.scale, 1.0), pad_3d(self.offset, 0.0),
-                pad_3d(start, 0.0), pad_3d(step, 1.0), out)
-        kernel_args = [np.asarray(a, np.float64) if i in (1, 2, 3, 4) else a
-                       for i, a in enumerate(args)]
+        args = (
+            source,
+            pad_3d(self.scale, 1.0),
+            pad_3d(self.offset, 0.0),
+            pad_3d(start, 0.0),
+            pad_3d(step, 1.0),
+            out,
+        )
+        kernel_args = [
+            np.asarray(a, np.float64) if i in (1, 2, 3, 4) else a for i, a in enumerate(args)
+        ]
         if out.size > 600_000:
             run_slabs(kernels.sample_field, out.shape[1], *kernel_args)
         else:
@@ -99,7 +111,9 @@ class Field:
         local = (np.asarray(points, np.float64) - self.offset) / self.scale
         lead = np.zeros((len(local), 3 - self.ndim))
         out = np.empty((len(local), 3), np.float32)
-        kernels.sample_points(source, np.ascontiguousarray(np.hstack([lead, local])), out, 0, len(local))
+        kernels.sample_points(
+            source, np.ascontiguousarray(np.hstack([lead, local])), out, 0, len(local)
+        )
         return out[:, 3 - self.ndim :].astype(np.float64)
 
 

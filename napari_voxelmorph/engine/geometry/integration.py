@@ -44,7 +44,9 @@ def integrate(velocity: Tensor, squarings: int | None = None) -> Tensor:
     return displacement
 
 
-def integrate_array(velocity: NDArray[np.float32], squarings: int | None = None) -> NDArray[np.float32]:
+def integrate_array(
+    velocity: NDArray[np.float32], squarings: int | None = None
+) -> NDArray[np.float32]:
     """`integrate` for one (D, *S) array on the CPU, by numba kernels."""
     if squarings is None:
         squarings = squarings_for(float(np.abs(velocity).max(initial=0.0)))

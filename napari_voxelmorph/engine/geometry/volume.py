@@ -120,7 +120,9 @@ def check_affine(affine: Matrix, ndim: int, name: str = "affine") -> None:
     """Raise `InputError` unless `affine` is a usable (ndim + 1, ndim + 1) matrix."""
     wanted = (ndim + 1, ndim + 1)
     if affine.shape != wanted:
-        raise InputError(f"“{name}”: expected an affine matrix of shape {wanted}, got {affine.shape}.")
+        raise InputError(
+            f"“{name}”: expected an affine matrix of shape {wanted}, got {affine.shape}."
+        )
     if not np.isfinite(affine).all():
         raise InputError(f"“{name}”: the affine matrix holds NaN or infinite numbers.")
     last = np.eye(ndim + 1)[-1]

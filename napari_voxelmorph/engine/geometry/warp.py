@@ -50,7 +50,9 @@ def sample(image: Tensor, positions: Tensor, mode: Mode = "linear") -> Tensor:
     size = torch.tensor(image.shape[2:], device=positions.device, dtype=positions.dtype)
     size = size.reshape(1, ndim, *([1] * (positions.ndim - 2)))
     # An axis of one voxel has no extent: every position on it reads that voxel.
-    unit = torch.where(size > 1, 2 * positions / (size - 1).clamp(min=1) - 1, torch.zeros_like(positions))
+    unit = torch.where(
+        size > 1, 2 * positions / (size - 1).clamp(min=1) - 1, torch.zeros_like(positions)
+    )
     grid = unit.flip(1).movedim(1, -1)  # grid_sample wants (x, y, z), last
     kind = "bilinear" if mode == "linear" else "nearest"
     return functional.grid_sample(image, grid, kind, "border", align_corners=True)
@@ -118,7 +120,9 @@ def resize(image: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def resize_field(field: Tensor, shape: tuple[int, ...]) -> Tensor:
     """`resize` a (B, D, *S) field and its vectors: factor ``(n_out - 1) / (n_in - 1)`` per axis."""
-    factors = [(m - 1) / (n - 1) if n > 1 else 1.0 for m, n in zip(shape, field.shape[2:], strict=True)]
+    factors = [
+        (m - 1) / (n - 1) if n > 1 else 1.0 for m, n in zip(shape, field.shape[2:], strict=True)
+    ]
     scale = torch.tensor(factors, device=field.device, dtype=field.dtype)
     return resize(field, shape) * scale.reshape(1, -1, *([1] * len(shape)))
 
@@ -129,7 +133,9 @@ def _sample_cubic(image: Tensor, positions: Tensor) -> Tensor:
     low = positions.detach().floor()
     weights = [_cubic_weights(positions[:, d] - low[:, d]) for d in range(ndim)]
     low_index = low.long()
-    batch = torch.arange(image.shape[0], device=image.device).reshape(-1, *([1] * (positions.ndim - 2)))
+    batch = torch.arange(image.shape[0], device=image.device).reshape(
+        -1, *([1] * (positions.ndim - 2))
+    )
     total = torch.zeros((), device=image.device, dtype=image.dtype)
     for corner in range(4**ndim):
         weight: Tensor | float = 1.0

@@ -1,44 +1,80 @@
-"""Numba kernels of the field optimiser: force from an image gradient, smoothing, moments."""
+"""Numba kernels of the field optimiser: warp on a level, force, smoothing, Lie bracket.
+
+All arrays are float32; a field is (3, Z, Y, X) in voxels of its own grid.  Slabs ``[a, b)``
+are of the first spatial axis of the output.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from napari_voxelmorph.engine.geometry.kernels import jit
+from napari_voxelmorph.engine.geometry.kernels import _split, _trilinear, jit
 
 
 @jit
-def pooled_force(slope, moved, factors, out, a, b):  # type: ignore[no-untyped-def]
-    """``out[c] = mean over each cell of slope · ∂moved/∂x_c`` (central differences).
+def warp_level(image, field, ratio, out, a, b):  # type: ignore[no-untyped-def]
+    """``out(x) = image(x + u(x))``, edge clamped; u lies on a grid coarser by whole factors.
 
-    slope, moved : (Z, Y, X); factors : (3,) cell size in voxels; out : (3, ceil(Z / f0), …).
-    The slab ``[a, b)`` is of the first axis of the coarse grid.
+    ratio : (3,) int64 voxels per cell of `field`, cell centred: ``g = (x - (r - 1) / 2) / r``.
+    The field is interpolated once per row across the first two axes, then along the row.
+    """
+    depth, height, width = image.shape
+    f0, f1, f2 = field.shape[1:]
+    row = np.empty((3, f2), np.float32)
+    one = np.float32(1.0)
+    for z in range(a, b):
+        i, di, wi = _split((z - 0.5 * (ratio[0] - 1)) / ratio[0], f0)
+        for y in range(height):
+            j, dj, wj = _split((y - 0.5 * (ratio[1] - 1)) / ratio[1], f1)
+            for c in range(3):
+                size = np.float32(ratio[c])
+                w00, w01 = (one - wi) * (one - wj) * size, (one - wi) * wj * size
+                w10, w11 = wi * (one - wj) * size, wi * wj * size
+                for g in range(f2):
+                    row[c, g] = (
+                        field[c, i, j, g] * w00
+                        + field[c, i, j + dj, g] * w01
+                        + field[c, i + di, j, g] * w10
+                        + field[c, i + di, j + dj, g] * w11
+                    )
+            for x in range(width):
+                k, dk, wk = _split((x - 0.5 * (ratio[2] - 1)) / ratio[2], f2)
+                u0 = row[0, k] * (one - wk) + row[0, k + dk] * wk
+                u1 = row[1, k] * (one - wk) + row[1, k + dk] * wk
+                u2 = row[2, k] * (one - wk) + row[2, k + dk] * wk
+                s, ds, ws = _split(z + u0, depth)
+                t, dt, wt = _split(y + u1, height)
+                p, dp, wp = _split(x + u2, width)
+                out[z, y, x] = _trilinear(image, s, ds, ws, t, dt, wt, p, dp, wp)
+
+
+@jit
+def pooled_force(slope, moved, ratio, out, a, b):  # type: ignore[no-untyped-def]
+    """Add to ``out[c]`` the mean over each cell of slope · ∂moved/∂x_c (central differences).
+
+    slope, moved : (Z, Y, X); ratio : (3,) int64; out : (3, ceil(Z / r0), …).
     """
     depth, height, width = moved.shape
-    half = np.float32(0.5)
+    n = np.float32(0.5) / np.float32(ratio[0] * ratio[1] * ratio[2])
     for cz in range(a, b):
         for cy in range(out.shape[2]):
             for cx in range(out.shape[3]):
                 f0 = np.float32(0.0)
                 f1 = np.float32(0.0)
                 f2 = np.float32(0.0)
-                z1 = min((cz + 1) * factors[0], depth)
-                y1 = min((cy + 1) * factors[1], height)
-                x1 = min((cx + 1) * factors[2], width)
-                for z in range(cz * factors[0], z1):
+                for z in range(cz * ratio[0], min((cz + 1) * ratio[0], depth)):
                     zm, zp = max(z - 1, 0), min(z + 1, depth - 1)
-                    for y in range(cy * factors[1], y1):
+                    for y in range(cy * ratio[1], min((cy + 1) * ratio[1], height)):
                         ym, yp = max(y - 1, 0), min(y + 1, height - 1)
-                        for x in range(cx * factors[2], x1):
+                        for x in range(cx * ratio[2], min((cx + 1) * ratio[2], width)):
                             g = slope[z, y, x]
+                            xm, xp = max(x - 1, 0), min(x + 1, width - 1)
                             f0 += g * (moved[zp, y, x] - moved[zm, y, x])
                             f1 += g * (moved[z, yp, x] - moved[z, ym, x])
-                            xm, xp = max(x - 1, 0), min(x + 1, width - 1)
                             f2 += g * (moved[z, y, xp] - moved[z, y, xm])
-                n = half / np.float32(factors[0] * factors[1] * factors[2])
-                out[0, cz, cy, cx] = f0 * n
-                out[1, cz, cy, cx] = f1 * n
-                out[2, cz, cy, cx] = f2 * n
+                out[0, cz, cy, cx] += f0 * n
+                out[1, cz, cy, cx] += f1 * n
+                out[2, cz, cy, cx] += f2 * n
 
 
 @jit
@@ -83,3 +119,48 @@ def smooth_first_axis(field, taps, out, a, b):  # type: ignore[no-untyped-def]
                     lo, hi = max(z - d, 0), min(z + d, depth - 1)
                     for x in range(field.shape[3]):
                         out[c, z, y, x] += taps[d] * (field[c, lo, y, x] + field[c, hi, y, x])
+
+
+@jit
+def add_with_bracket(velocity, update, out, a, b):  # type: ignore[no-untyped-def]
+    """``out = v + d + ½ [v, d]``, ``[v, d] = Dv · d - Dd · v``: log of exp(v) ∘ exp(d).
+
+    Baker-Campbell-Hausdorff to first order (Vercauteren et al., MICCAI 2008).
+    """
+    depth, height, width = velocity.shape[1:]
+    quarter = np.float32(0.25)  # ½ of the bracket times ½ of the central difference
+    for z in range(a, b):
+        zm, zp = max(z - 1, 0), min(z + 1, depth - 1)
+        for y in range(height):
+            ym, yp = max(y - 1, 0), min(y + 1, height - 1)
+            for x in range(width):
+                xm, xp = max(x - 1, 0), min(x + 1, width - 1)
+                d0, d1, d2 = update[0, z, y, x], update[1, z, y, x], update[2, z, y, x]
+                v0, v1, v2 = velocity[0, z, y, x], velocity[1, z, y, x], velocity[2, z, y, x]
+                for c in range(3):
+                    v, d = velocity[c], update[c]
+                    bracket = (
+                        (v[zp, y, x] - v[zm, y, x]) * d0
+                        - (d[zp, y, x] - d[zm, y, x]) * v0
+                        + (v[z, yp, x] - v[z, ym, x]) * d1
+                        - (d[z, yp, x] - d[z, ym, x]) * v1
+                        + (v[z, y, xp] - v[z, y, xm]) * d2
+                        - (d[z, y, xp] - d[z, y, xm]) * v2
+                    )
+                    out[c, z, y, x] = v[z, y, x] + d[z, y, x] + quarter * bracket
+
+
+@jit
+def compose_fields(first, second, out, a, b):  # type: ignore[no-untyped-def]
+    """``out(x) = second(x) + first(x + second(x))``."""
+    n0, n1, n2 = first.shape[1:]
+    for x in range(a, b):
+        for y in range(n1):
+            for z in range(n2):
+                u0, u1, u2 = second[0, x, y, z], second[1, x, y, z], second[2, x, y, z]
+                i, di, wi = _split(x + u0, n0)
+                j, dj, wj = _split(y + u1, n1)
+                k, dk, wk = _split(z + u2, n2)
+                out[0, x, y, z] = u0 + _trilinear(first[0], i, di, wi, j, dj, wj, k, dk, wk)
+                out[1, x, y, z] = u1 + _trilinear(first[1], i, di, wi, j, dj, wj, k, dk, wk)
+                out[2, x, y, z] = u2 + _trilinear(first[2], i, di, wi, j, dj, wj, k, dk, wk)

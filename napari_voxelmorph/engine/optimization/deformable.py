@@ -1,0 +1,190 @@
+"""The training-free deformable stage: a field found by multi-resolution ascent on similarity.
+
+On each level: integrate the field, warp, take the force of the similarity, smooth it (fluid),
+move with momentum at a bounded step, fold the step into the field, smooth the field (elastic).
+A velocity takes the step in the log domain, ``v ← v + d + ½ [v, d]`` (log-demons, Vercauteren
+et al., MICCAI 2008), so that the map stays ``exp(v)`` and its inverse ``exp(-v)``; a
+displacement composes it, ``u ← d + u ∘ (id + d)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from napari_voxelmorph.engine.config import RegistrationConfig
+from napari_voxelmorph.engine.geometry.field import Field
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.optimization.field_ops import CpuOps, TorchOps
+from napari_voxelmorph.engine.optimization.terms import Ops, make_term
+from napari_voxelmorph.engine.optimization.work_grid import Level, WorkGrid, prepare
+
+# Tuned on oasis_brains (benchmarks/NOTES.md); lengths in cells of the level's field,
+# coarsest first, the last one repeated on the finest levels.
+_STEPS = (0.35, 0.25, 0.2)
+_FIELD_SIGMA = (0.8, 0.6, 0.45)
+_FORCE_SIGMA = 1.0
+_MOMENTUM = 0.7
+_REFERENCE_EVERY = 5
+
+
+@dataclass(frozen=True)
+class DeformStep:
+    """One iteration: where it stands, and the field so far on request."""
+
+    level: str
+    fraction: float
+    similarity: float
+    field: Callable[[], Field]
+
+
+Steps = Generator[DeformStep, None, Field]
+
+
+def deform(
+    fixed: Volume,
+    moving: Volume,
+    affine: Matrix,
+    config: RegistrationConfig,
+    *,
+    device: torch.device,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+) -> Steps:
+    """Find the field that makes the moving image, after `affine`, look like the fixed one.
+
+    Yields after every iteration; returns the field with the best similarity of the finest
+    level that ran.  Closing the generator stops it.
+    """
+    grid = prepare(fixed, moving, affine, config, fixed_mask, moving_mask)
+    ops: Ops = CpuOps() if device.type == "cpu" else TorchOps(device)
+    count = len(config.iterations)
+    costs = [n * 8.0**i for i, n in enumerate(config.iterations)]
+    state: Any = None
+    factors = np.ones(3, np.int64)
+    for index, iterations in enumerate(config.iterations):
+        if iterations == 0 and state is not None:
+            continue
+        level = grid.level(index, count)
+        state = _carried(ops, state, factors, level)
+        factors = level.factors * level.ratio
+        done, share = sum(costs[:index]) / max(1.0, sum(costs)), costs[index] / max(1.0, sum(costs))
+        climb = _climb(ops, level, state, config, _place(index, count), iterations)
+        state = yield from _tell(climb, grid, factors, config, ops, level, done, share, iterations)
+    return _field(ops, state, grid, factors, config, fixed.ndim)
+
+
+def _tell(
+    climb: Generator[tuple[float, Any], None, Any],
+    grid: WorkGrid,
+    factors: Any,
+    config: RegistrationConfig,
+    ops: Ops,
+    level: Level,
+    done: float,
+    share: float,
+    iterations: int,
+) -> Generator[DeformStep, None, Any]:
+    """Turn the bare iterations of a level into `DeformStep`s; return the level's best state."""
+    ndim = 2 if level.fixed.shape[0] == 1 and grid.fixed.shape[0] == 1 else 3
+    count = 0
+    while True:
+        try:
+            value, now = next(climb)
+        except StopIteration as finished:
+            return finished.value
+        count += 1
+        yield DeformStep(
+            f"{level.spacing:.3g} mm",
+            done + share * count / max(1, iterations),
+            value,
+            lambda now=now: _field(ops, now, grid, factors, config, ndim),
+        )
+
+
+def _climb(
+    ops: Ops, level: Level, state: Any, config: RegistrationConfig, place: int, iterations: int
+) -> Generator[tuple[float, Any], None, Any]:
+    """The iterations of one level, from `state`; yields (similarity, state), returns the best."""
+    fixed, moving, weight = (ops.array(a) for a in (level.fixed, level.moving, level.weight))
+    terms = [make_term(config, ops, fixed, moving, weight, level.ratio)]
+    if config.symmetric:
+        terms.append(make_term(config, ops, moving, fixed, weight, level.ratio))
+    stiffness = np.sqrt(config.smoothness)
+    force_sigma = _FORCE_SIGMA * max(1.0, stiffness) / level.cell
+    field_sigma = _FIELD_SIGMA[place] * stiffness / level.cell
+    velocity = config.transform == "velocity"
+    momentum, reference = ops.zeros(tuple(state.shape)), 0.0
+    best, best_value, history = state, -np.inf, []
+    for iteration in range(iterations):
+        value, force = _force(ops, terms, state, velocity)
+        history.append(value)
+        if value > best_value:
+            best, best_value = state, value
+        if _settled(history, config.tolerance):
+            break
+        momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * ops.smooth(force, force_sigma)
+        if iteration % _REFERENCE_EVERY == 0:
+            reference = ops.high_value(ops.length(momentum))
+        if reference <= 0:
+            break
+        step = ops.capped(momentum * np.float32(_STEPS[place] / reference), 1.5 * _STEPS[place])
+        moved = ops.add_with_bracket(state, step) if velocity else ops.compose(state, step)
+        state = ops.smooth(moved, field_sigma)
+        yield value, state
+    if iterations:
+        value, _ = _force(ops, terms, state, velocity)
+    return state if not iterations or value >= best_value else best
+
+
+def _force(ops: Ops, terms: list[Any], state: Any, velocity: bool) -> tuple[float, Any]:
+    """Similarity and force; with a second term also of the inverse warp, whose force counts
+    negatively (Zitova's symmetric demons: exp(v) forward, exp(-v) backward)."""
+    forward = ops.integrate(state) if velocity else state
+    value, force = terms[0].force(forward, ops.zeros(tuple(state.shape)))
+    if len(terms) == 1:
+        return value, force
+    backward = ops.integrate(-state) if velocity else -state
+    back_value, back_force = terms[1].force(backward, ops.zeros(tuple(state.shape)))
+    return 0.5 * (value + back_value), 0.5 * (force - back_force)
+
+
+def _settled(history: list[float], tolerance: float) -> bool:
+    """No better than `tolerance` (relative) over the last ten steps."""
+    if len(history) < 21 or tolerance <= 0:
+        return False
+    before, now = max(history[:-10]), max(history[-10:])
+    return now - before < tolerance * max(abs(before), 1e-6)
+
+
+def _place(index: int, count: int) -> int:
+    """Which entry of the tuned tables a level uses: the finest level takes the last."""
+    return max(0, len(_STEPS) - (count - index))
+
+
+def _carried(ops: Ops, state: Any, factors: Any, level: Level) -> Any:
+    """The field of the level before, on this level's cells (zero to begin with)."""
+    shape = level.field_shape
+    if state is None:
+        return ops.zeros((3, *shape))
+    ratio = factors / (level.factors * level.ratio)
+    if tuple(state.shape[1:]) == shape and (ratio == 1).all():
+        return state
+    carried = ops.resample(state, ratio, (ratio - 1) / 2, shape)
+    return carried * ops.array(ratio.astype(np.float32).reshape(3, 1, 1, 1))
+
+
+def _field(
+    ops: Ops, state: Any, grid: WorkGrid, factors: Any, config: RegistrationConfig, ndim: int
+) -> Field:
+    """The optimiser's state as a `Field` on the fixed image's axes."""
+    data = ops.numpy(state)
+    scale = grid.step * factors
+    offset = grid.origin + grid.step * (factors - 1) / 2
+    kind = "velocity" if config.transform == "velocity" else "displacement"
+    data = data if ndim == 3 else data[1:, 0]
+    return Field(data.copy(), scale[3 - ndim :], offset[3 - ndim :], kind)  # type: ignore[arg-type]

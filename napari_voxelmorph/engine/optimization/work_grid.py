@@ -1,0 +1,242 @@
+"""The pair as the field optimiser sees it: one cropped grid, several resolutions.
+
+The moving image is brought onto the fixed grid's axes once, through the affine (cubic), so
+that both images share a grid while the field is found.  The *result* never uses this copy:
+it resamples the original moving image once, through affine and field together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_voxelmorph.engine.config import RegistrationConfig
+from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.geometry import kernels
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, voxel_to_voxel
+from napari_voxelmorph.engine.parallel import run_slabs
+from napari_voxelmorph.engine.result import _NO_FIELD, _matrix_3d
+
+Array = NDArray[np.float32]
+Ints = NDArray[np.int64]
+#: Voxels kept around the content, so that the field can fade out.
+_MARGIN = 6
+#: No level has fewer voxels than this along an axis that is longer.
+_SMALLEST_AXIS = 8
+#: Below this many voxels the field is as fine as the image.
+_SMALL_IMAGE = 500_000
+
+
+@dataclass(frozen=True)
+class Level:
+    """Both images on one level, in 3-D arrays (2-D: one slice thick).
+
+    Parameters
+    ----------
+    fixed, moving, weight : (Z, Y, X) float32
+        Normalised intensities, and 1 where voxels count.
+    factors : (3,) int64
+        Voxels of the work grid per voxel of this level.
+    ratio : (3,) int64
+        Voxels of this level per cell of the field.
+    cell : (3,) float64
+        Size of a field cell, in units of the smallest one: for smoothing equal in mm.
+    spacing : float
+        Finest voxel side on this level, mm (for people).
+    """
+
+    fixed: Array
+    moving: Array
+    weight: Array
+    factors: Ints
+    ratio: Ints
+    cell: NDArray[np.float64]
+    spacing: float
+
+    @property
+    def field_shape(self) -> tuple[int, int, int]:
+        """Cells of the field on this level."""
+        a, b, c = (-(-n // int(r)) for n, r in zip(self.fixed.shape, self.ratio, strict=True))
+        return a, b, c
+
+
+@dataclass(frozen=True)
+class WorkGrid:
+    """The shared grid: work voxel ``w`` is fixed voxel ``origin + step · w`` (3-D padded)."""
+
+    fixed: Array
+    moving: Array
+    weight: Array
+    origin: NDArray[np.float64]
+    step: NDArray[np.float64]
+    spacing: NDArray[np.float64]
+
+    def level(self, index: int, count: int) -> Level:
+        """Level `index` of `count`, 0 the coarsest; each is twice as fine as the one before."""
+        finest = float(self.spacing[np.array(self.fixed.shape) > 1].min())
+        factors = self._factors(finest * 2 ** (count - 1 - index))
+        coarse = factors
+        if index == count - 1 and self.fixed.size > _SMALL_IMAGE:
+            coarse = self._factors(finest * 2)
+        cells = self.spacing * coarse
+        return Level(
+            block_mean(self.fixed, factors),
+            block_mean(self.moving, factors),
+            (block_mean(self.weight, factors) > 0.5).astype(np.float32),
+            factors,
+            coarse // factors,
+            cells / cells[np.array(self.fixed.shape) > 1].min(),
+            float((self.spacing * factors)[np.array(self.fixed.shape) > 1].min()),
+        )
+
+    def _factors(self, target: float) -> Ints:
+        factors = []
+        for n, size in zip(self.fixed.shape, self.spacing, strict=True):
+            wanted = 2 ** int(np.rint(np.log2(max(1.0, target / size))))
+            factors.append(max(1, min(wanted, 2 ** int(np.log2(max(1, n // _SMALLEST_AXIS))))))
+        return np.array(factors, np.int64)
+
+
+def prepare(
+    fixed: Volume,
+    moving: Volume,
+    affine: Matrix,
+    config: RegistrationConfig,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+) -> WorkGrid:
+    """Crop to the content, bring the moving image over, normalise both."""
+    spacing = np.array([1.0] * (3 - fixed.ndim) + list(fixed.spacing))
+    step = np.maximum(1.0, config.resolution / spacing) if config.resolution else np.ones(3)
+    step[: 3 - fixed.ndim] = 1.0
+    shape3 = np.array([1] * (3 - fixed.ndim) + list(fixed.shape))
+    shape = np.maximum(1, np.ceil(shape3 / step)).astype(int)
+    whole = _Sampler(fixed, moving, affine, (step - 1) / 2, step, tuple(shape))
+    images = [whole.fixed(fixed), whole.moving(moving)]
+    covered = whole.moving(moving.with_data(np.ones(moving.shape, np.float32)), order=1)
+    weight = (covered > 0.5).astype(np.float32)
+    if fixed_mask is not None:
+        weight *= whole.fixed(fixed_mask, order=0) > 0
+    if moving_mask is not None:
+        weight *= whole.moving(moving_mask, order=0) > 0
+    if not weight.any():
+        raise InputError(
+            "After pre-alignment the images (within their masks) do not overlap. Choose another "
+            "“Start from”, place the moving image by hand, or check the masks."
+        )
+    content = (foreground(images[0]) | foreground(images[1])) & (covered > 0)
+    box = _box(content if content.any() else covered > 0)
+    cut = tuple(slice(a, b) for a, b in box)
+    inside = content[cut]
+    arrays = [np.ascontiguousarray(_normalised(a[cut], inside)) for a in images]
+    origin = (step - 1) / 2 + step * np.array([a for a, _ in box])
+    return WorkGrid(
+        arrays[0], arrays[1], np.ascontiguousarray(weight[cut]), origin, step, spacing * step
+    )
+
+
+class _Sampler:
+    """Brings volumes onto the (uncropped) work grid."""
+
+    def __init__(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        affine: Matrix,
+        origin: NDArray[np.float64],
+        step: NDArray[np.float64],
+        shape: tuple[int, ...],
+    ):
+        self._to_moving = _matrix_3d(voxel_to_voxel(fixed, moving, affine))
+        self._grid = (np.ascontiguousarray(origin), np.ascontiguousarray(step))
+        self._shape = shape
+
+    def fixed(self, volume: Volume, order: int = 1) -> Array:
+        return self._sample(volume, np.eye(4)[:3], order)
+
+    def moving(self, volume: Volume, order: int = 3) -> Array:
+        return self._sample(volume, self._to_moving, order)
+
+    def _sample(self, volume: Volume, matrix: NDArray[np.float64], order: int) -> Array:
+        image = np.ascontiguousarray(volume.data, np.float32)
+        image = image if image.ndim == 3 else image[None]
+        # Sampling a much finer image needs its fine detail removed first (aliasing).
+        image, matrix = _thinned(image, matrix, self._grid[1])
+        out = np.empty(self._shape, np.float32)
+        fill = np.float32(image.min()) if order != 0 else np.float32(0)
+        fill = np.float32(0.0) if volume.data.max() == volume.data.min() else fill
+        run_slabs(
+            kernels.warp_image,
+            out.shape[0],
+            image,
+            np.ascontiguousarray(matrix),
+            _NO_FIELD,
+            np.ones(3),
+            np.zeros(3),
+            *self._grid,
+            order,
+            fill,
+            out,
+        )
+        return out
+
+
+def _thinned(
+    image: Array, matrix: NDArray[np.float64], step: NDArray[np.float64]
+) -> tuple[Array, NDArray[np.float64]]:
+    """Average blocks of `image` when one step of the output passes several of its voxels."""
+    passes = np.abs(matrix[:, :3] * step).max(axis=1)
+    factors = np.maximum(1, np.floor(passes + 1e-6)).astype(np.int64)
+    factors = np.minimum(factors, image.shape)
+    if (factors == 1).all():
+        return image, matrix
+    out = matrix.copy()
+    out[:, 3] -= (factors - 1) / 2
+    return block_mean(image, factors), out / factors[:, None]
+
+
+def block_mean(image: Array, factors: Ints) -> Array:
+    """Mean over blocks of ``factors`` voxels; the last block repeats the edge."""
+    if (factors == 1).all():
+        return image
+    pad = [(0, -n % int(f)) for n, f in zip(image.shape, factors, strict=True)]
+    padded = np.pad(image, pad, mode="edge")
+    split = [m for n, f in zip(padded.shape, factors, strict=True) for m in (n // int(f), int(f))]
+    return np.ascontiguousarray(padded.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32))
+
+
+def foreground(image: Array) -> NDArray[np.bool_]:
+    """Everything that is not one constant background (skull-stripped scans); else all of it."""
+    background = float(image.flat[0])
+    corners = image[
+        :: max(1, image.shape[0] - 1), :: max(1, image.shape[1] - 1), :: max(1, image.shape[2] - 1)
+    ]
+    if not (corners == background).all():
+        background = float(image.min())
+    is_background = np.abs(image - background) <= 1e-6 * max(1.0, float(np.ptp(image)))
+    if is_background.mean() < 0.1:
+        return np.ones(image.shape, bool)
+    return ~is_background
+
+
+def _box(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis)))
+        box.append(
+            (max(0, int(hit[0]) - _MARGIN), min(mask.shape[axis], int(hit[-1]) + 1 + _MARGIN))
+        )
+    return box
+
+
+def _normalised(image: Array, inside: NDArray[np.bool_]) -> Array:
+    """Zero mean, unit deviation over the content, far outliers clipped (bright vessels, metal)."""
+    values = image[inside] if inside.any() else image.reshape(-1)
+    low, high = np.percentile(values[:: max(1, values.size // 200_000)], (0.05, 99.95))
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    mean, deviation = float(values.mean()), float(values.std()) or 1.0
+    clipped = np.clip(image, min(low, float(image.flat[0])), high)
+    return ((clipped - mean) / deviation).astype(np.float32)
