@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from napari.components import ViewerModel
 from napari.components.overlays import TextOverlay
+from napari.layers import Image, Labels
 
+from napari_voxelmorph.gui.display import is_upright
 from napari_voxelmorph.gui.display_grid import AXIS_LABELS
 
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -96,6 +98,14 @@ class AnatomyView:
             self.viewer.canvas.grid.events.enabled.connect(self._on_camera_change)
         self.viewer.canvas.overlays.scale_bar.visible = True
         self._on_view_change()
+
+    def rest(self) -> None:
+        """Without a pair: upright when every image is a scan of ours, else as it was found."""
+        images = [la for la in self.viewer.layers if isinstance(la, Image | Labels)]
+        if images and all(is_upright(layer) for layer in images):
+            self.start(True, 3)
+        else:
+            self.stop()
 
     def stop(self) -> None:
         """Leave the viewer as it was found."""

@@ -22,6 +22,7 @@ __all__ = [
     "DisplayGrid",
     "contrast_limits",
     "default_start",
+    "is_upright",
     "layer_from_volume",
     "points_from_layer",
     "remembered",
@@ -104,6 +105,12 @@ def points_from_layer(layer: Layer, like: Layer) -> Points:
         )
     frame, _ = _frame(like)
     return transform_points(frame @ _canvas_matrix(layer), layer.data)
+
+
+def is_upright(layer: Layer) -> bool:
+    """Whether a layer is a 3-D scan of known orientation, shown on (S, A, R) axes."""
+    known = _known(layer)
+    return known is not None and known.oriented and known.ndim == 3
 
 
 def start_from_layers(moving: Layer, fixed: Layer) -> Matrix | None:

@@ -61,15 +61,35 @@ def sampling_grid(scene: Scene, index: Slices) -> Array:
 
 
 def jacobian(scene: Scene, index: Slices) -> Array:
-    """Determinant of the Jacobian of ``x + u(x)``: 1 keeps volume, ≤ 0 is folded."""
-    from napari_voxelmorph.engine.geometry.jacobian import jacobian_determinant
+    """Determinant of the Jacobian of ``x + u(x)``: 1 keeps volume, ≤ 0 is folded.
 
+    Central differences, one-sided at the edge of the image, as `engine.geometry.jacobian`
+    (its oracle) has them for whole volumes on torch's threads; a slice must not wait for those.
+    """
     wide, inner = [], []
     for s, n in zip(index, scene.registration.fixed.shape, strict=True):
         start, stop = max(0, s.start - 1), min(n, s.stop + 1)
         wide.append(slice(start, stop, 1))
         inner.append(slice(s.start - start, s.stop - start, s.step))
-    return jacobian_determinant(scene.displacement(tuple(wide)))[tuple(inner)]
+    u = scene.displacement(tuple(wide))
+    ndim = len(u)
+    slope = [
+        [_slope(u[c], a, inner) + np.float32(c == a) for a in range(ndim)] for c in range(ndim)
+    ]
+    if ndim == 2:
+        return slope[0][0] * slope[1][1] - slope[0][1] * slope[1][0]
+    (a, b, c), (d, e, f), (g, h, i) = slope
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+
+def _slope(component: Array, axis: int, inner: list[slice]) -> Array:
+    """Derivative along one axis of the inner part of a block that is wider by a voxel."""
+    across = tuple(slice(None) if a == axis else s for a, s in enumerate(inner))
+    narrow = component[across]
+    if narrow.shape[axis] < 2:
+        return np.zeros_like(narrow)
+    along = tuple(s if a == axis else slice(None) for a, s in enumerate(inner))
+    return np.gradient(narrow, axis=axis)[along]
 
 
 def difference(scene: Scene, index: Slices) -> Array:
@@ -98,7 +118,8 @@ def swipe(scene: Scene, index: Slices) -> Array:
     line = scene.swipe * n - 0.5
     out = np.where(position < line, _normal_fixed(scene, index), _normal_moved(scene, index))
     # The line is white on dark and black on bright voxels, so that it is always seen.
-    return np.where(np.abs(position - line) <= 0.5, (out < 0.5).astype(np.float32), out)
+    on_line = (position >= line) & (position < line + 1)
+    return np.where(on_line, (out < 0.5).astype(np.float32), out)
 
 
 def _normal_fixed(scene: Scene, index: Slices) -> Array:

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QHBoxLayout,
     QLabel,
+    QSizePolicy,
     QSlider,
     QStackedWidget,
     QWidget,
@@ -37,7 +38,7 @@ class ModeSettings(QStackedWidget):
             "checkerboard": ("Squares", self.checker, ""),
             "swipe": ("Line", self.swipe, ""),
             "flicker": ("Fast", self.flicker, "slow"),
-            "difference": ("Blue: fixed is brighter. Orange: moved is brighter.", None, ""),
+            "difference": ("Blue: fixed brighter. Orange: moved brighter.", None, ""),
             "side by side": ("Moved at the left, fixed at the right; linked.", None, ""),
         }
         for mode in MODES:
@@ -73,6 +74,7 @@ def millimetres(low: float, high: float, tip: str) -> QDoubleSpinBox:
     field.setSuffix(" mm")
     field.setToolTip(tip)
     field.setKeyboardTracking(False)
+    field.setMinimumWidth(84)
     return field
 
 
@@ -87,7 +89,11 @@ def _page(before: str, widget: QWidget | None, after: str) -> QWidget:
     page = QWidget()
     row = QHBoxLayout(page)
     row.setContentsMargins(0, 0, 0, 0)
-    row.addWidget(QLabel(before))
+    label = QLabel(before)
+    if widget is None:  # a sentence must not widen the dock
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        label.setToolTip(before)
+    row.addWidget(label)
     if widget is not None:
         row.addWidget(widget, 1)
     if after:

@@ -14,6 +14,7 @@ from napari_voxelmorph.gui import lazy_maps
 from napari_voxelmorph.gui.display import KEY, remembered
 from napari_voxelmorph.gui.lazy import Compute, LazyArray, Scene, Stage
 
+_SAMPLES = 60_000
 #: Shown for folded voxels, and for nothing else.
 FOLDED = "yellow"
 # Names are short: napari's colormap box, and with it the whole dock, is as wide as the longest.
@@ -62,7 +63,13 @@ def _mm(value: float) -> str:
 
 _GREY = {"colormap": "gray", "blending": "additive", "contrast_limits": (0.0, 1.0)}
 _OUTLINE = {"blending": "translucent_no_depth"}
-_POINT = {"face_color": "transparent", "opacity": 1.0, "blending": "translucent_no_depth"}
+_POINT = {
+    "face_color": "transparent",
+    "border_width": 0.2,
+    "opacity": 1.0,
+    "blending": "translucent_no_depth",
+}
+_POINT_MM = 5.0
 
 #: From the bottom of the stack to its top.
 KINDS: dict[str, Kind] = {
@@ -108,7 +115,7 @@ KINDS: dict[str, Kind] = {
     ),
     "arrows": Kind(
         Vectors, lambda s: "arrows (fixed → moving), true length",
-        {"edge_color": "#ff4000", "vector_style": "arrow", "edge_width": 1.2, "opacity": 1.0,
+        {"edge_color": "#ff4000", "vector_style": "triangle", "edge_width": 1.6, "opacity": 1.0,
          "blending": "translucent_no_depth"},
     ),
     "fixed landmarks": Kind(
@@ -137,6 +144,8 @@ def make_layer(role: str, stage: Stage, data: Any = None) -> Layer:
     if kind.layer is Image:
         kwargs["rgb"] = False
         kwargs.setdefault("contrast_limits", _limits(role, scene))
+    if kind.layer is Points:
+        kwargs["size"] = _POINT_MM / float(np.mean(scene.grid.scale))
     layer = kind.layer(data, **kwargs)
     if kind.layer is Labels:
         layer.editable = False
@@ -163,8 +172,10 @@ def _limits(role: str, scene: Scene) -> tuple[float, float]:
 
 
 def largest_displacement(scene: Scene) -> float:
-    """A round number of mm that holds nearly every displacement (every fourth voxel is read)."""
-    index = tuple(slice(0, n, 4 if n > 8 else 1) for n in scene.registration.fixed.shape)
+    """A round number of mm that holds nearly every displacement (of a thin sample)."""
+    shape = scene.registration.fixed.shape
+    step = max(1, int((np.prod(shape) / _SAMPLES) ** (1 / len(shape))))
+    index = tuple(slice(0, n, step) for n in shape)
     top = float(np.percentile(lazy_maps.magnitude(scene, index), 99.9))
     if not np.isfinite(top) or top <= 0:
         return 1.0

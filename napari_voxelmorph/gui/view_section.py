@@ -35,6 +35,8 @@ _MODE_TIPS = {
     "difference": "Moved minus fixed, each scaled to its own range (same contrast only)",
     "side by side": "Two linked views: moved at the left, fixed at the right",
 }
+#: Some styles would give every button 80 pixels, and the dock a scroll bar.
+_NARROWEST = 36
 _SWITCH = "Click to switch (Alt+R); the camera turns, the data are never flipped"
 _RADIOLOGICAL = f"Radiological: the patient's right is at the left of the screen. {_SWITCH}"
 _NEUROLOGICAL = f"Neurological: the patient's right is at the right of the screen. {_SWITCH}"
@@ -93,6 +95,7 @@ class ViewSection(QWidget):
         row.addWidget(solid)
         self.plane_buttons.idClicked.connect(self._on_plane)
         self.convention = QPushButton("R | L")
+        self.convention.setMinimumWidth(_NARROWEST)
         self.convention.clicked.connect(self._on_convention)
         row.addWidget(self.convention)
         return row
@@ -141,6 +144,7 @@ class ViewSection(QWidget):
         self.plane_buttons.button(plane).setChecked(True)
         for button in self.plane_buttons.buttons():
             button.setEnabled(view.viewer.dims.ndim >= 3)
+        self.convention.setEnabled(view.viewer.dims.ndim >= 3)
         radiological = view.anatomy.convention == "radiological"
         self.convention.setText("R | L" if radiological else "L | R")
         self.convention.setToolTip(_RADIOLOGICAL if radiological else _NEUROLOGICAL)
@@ -188,7 +192,7 @@ def _toggle(words: str, tip: str) -> QPushButton:
     button = QPushButton(words)
     button.setCheckable(True)
     button.setToolTip(tip)
-    button.setMinimumWidth(0)
+    button.setMinimumWidth(_NARROWEST)
     return button
 
 

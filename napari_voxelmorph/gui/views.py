@@ -43,10 +43,13 @@ class PairView:
         self.anatomy = AnatomyView(viewer)
         self._before: Registration | None = None
         self._result: Registration | None = None
-        self._showing_before = False
+        #: Whether the state before registration is held up for comparison (read only).
+        self.showing_before = False
         self.stack.changed.connect(self.changed.emit)
         viewer.dims.events.order.connect(self._on_turned, position="last")
-        viewer.layers.events.inserted.connect(self._on_inserted, position="last")
+        viewer.layers.events.inserted.connect(self._on_layers, position="last")
+        viewer.layers.events.removed.connect(self._on_layers, position="last")
+        self.anatomy.rest()
 
     # The pair ---------------------------------------------------------------------------
 
@@ -103,13 +106,12 @@ class PairView:
         Parameters
         ----------
         live : bool
-            A passing state of a run: arrows, landmarks and ranges wait for the final one, and
-            whole volumes (3-D view) may be at half resolution.
+            A passing state: marks and ranges wait, whole volumes (3-D) may be at half resolution.
         """
         if not self.has_pair or self.layers.scene.grid.shape != registration.fixed.shape:
             self.show_pair(registration.fixed, registration.moving)
         self._result = registration
-        if not self._showing_before:
+        if not self.showing_before:
             self.layers.show(registration, live)
         if not live:
             self.changed.emit()
@@ -124,31 +126,27 @@ class PairView:
         """Whether a pair is shown."""
         return self.layers.stage is not None
 
-    @property
-    def showing_before(self) -> bool:
-        """Whether the state before registration is held up for comparison."""
-        return self._showing_before
-
     def show_before(self, on: bool) -> None:
         """Hold up the state before registration; `False` goes back to the result."""
-        if self._before is None or self._result is None or on == self._showing_before:
+        if self._before is None or self._result is None or on == self.showing_before:
             return
-        self._showing_before = on
+        self.showing_before = on
         self.layers.show(self._before if on else self._result, live=False)
         self.changed.emit()
 
     def clear(self) -> None:
         """Take the pair away; leave the viewer as it was found."""
         self._take_away(show_hidden=True)
-        self.anatomy.stop()
+        self.anatomy.rest()
         self.changed.emit()
 
     def close(self) -> None:
-        """Let go of the viewer, for a window that is closing; its layers stay as they are."""
+        """Let go of the viewer, for a window that is closing."""
         self.modes.flicker.stop()
         self.layers.let_go()
         self.viewer.dims.events.order.disconnect(self._on_turned)
-        self.viewer.layers.events.inserted.disconnect(self._on_inserted)
+        self.viewer.layers.events.inserted.disconnect(self._on_layers)
+        self.viewer.layers.events.removed.disconnect(self._on_layers)
 
     # Modes, overlays, planes ------------------------------------------------------------
 
@@ -247,7 +245,7 @@ class PairView:
         self.modes.mode = mode
         self.layers.close_pair(show_hidden)
         self._before = self._result = None
-        self._showing_before = False
+        self.showing_before = False
 
     def _on_turned(self, event: Any = None) -> None:
         if self.has_pair:
@@ -255,6 +253,8 @@ class PairView:
             self.layers.change(swipe_axis=axis, swipe_from=end)
             self.changed.emit()
 
-    def _on_inserted(self, event: Any) -> None:
-        if self.has_pair and event.value not in [layer for _, layer in self.stack]:
+    def _on_layers(self, event: Any) -> None:
+        if not self.has_pair:
+            self.anatomy.rest()
+        elif event.value not in [layer for _, layer in self.stack]:
             self.modes.arrange()

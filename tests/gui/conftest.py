@@ -120,3 +120,55 @@ def window(empty_window: Window, pair_2d: Any) -> Window:
     dock.inputs.choose("fixed", empty_window.fixed)
     dock.inputs.choose("moving", empty_window.moving)
     return empty_window
+
+
+# Pairs for the views: small, anisotropic, on different grids, with a smooth deformation. ----
+
+
+def turned(volume: Any, code: str) -> Any:
+    """The same image in the same place, its voxels stored along other axes (such as "LIA")."""
+    from nibabel import orientations as o
+
+    from napari_voxelmorph.engine.geometry.volume import Volume
+
+    move = o.ornt_transform(o.io_orientation(volume.affine), o.axcodes2ornt(code))
+    data = o.apply_orientation(volume.data, move)
+    affine = volume.affine @ o.inv_ornt_aff(move, volume.shape)
+    return Volume(np.ascontiguousarray(data), affine, volume.kind, volume.name)
+
+
+def deformed_pair(ndim: int = 3, code: str = "RAS", seed: int = 0) -> Any:
+    """A `Registration` of two noise images, and a segmentation of the moving one."""
+    from napari_voxelmorph.engine.geometry.field import Field
+    from napari_voxelmorph.engine.geometry.volume import Volume
+    from napari_voxelmorph.engine.result import Registration
+
+    rng = np.random.default_rng(seed)
+    place = np.diag([1.0, 1.5, 2.0, 1.0])[-ndim - 1 :, -ndim - 1 :]
+    place[:-1, -1] = np.array([-20.0, 15.0, 7.0])[:ndim]
+    shape = (14, 17, 11)[:ndim]
+    fixed = Volume(rng.random(shape, np.float32), place, name="fixed", oriented=ndim == 3)
+    moving = Volume(rng.random([n + 2 for n in shape], np.float32), place, name="moving",
+                    oriented=ndim == 3)  # fmt: skip
+    labels = Volume(rng.integers(0, 4, moving.shape) * 10**10, place, "labels", "labels")
+    if ndim == 3:
+        fixed = turned(fixed, code)
+    smooth = rng.normal(0, 0.3, (ndim, *[n // 3 + 2 for n in fixed.shape])).astype(np.float32)
+    field = Field(smooth, np.full(ndim, 3.0), np.full(ndim, 1.0))
+    affine = np.eye(ndim + 1)
+    affine[:-1, -1] = 0.7
+    return SimpleNamespace(
+        fixed=fixed, moving=moving, labels=labels, result=Registration(fixed, moving, affine, field)
+    )
+
+
+@pytest.fixture
+def make_deformed_pair() -> Any:
+    """`deformed_pair(ndim, code, seed)`."""
+    return deformed_pair
+
+
+@pytest.fixture
+def turn() -> Any:
+    """`turned(volume, code)`."""
+    return turned
