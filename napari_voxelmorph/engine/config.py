@@ -1,3 +1,4 @@
+# ruff: noqa: RUF009 (the helper only builds dataclass fields)
 """Every parameter of a registration, in one place: the form, the command line and the
 saved session are all built from this class (label, bounds and help are in its metadata)."""
 

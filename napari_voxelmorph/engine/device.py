@@ -22,9 +22,7 @@ def pick_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise InputError(
-            f"Unknown device “{name}”: use auto, cpu, cuda, cuda:1 or mps."
-        ) from error
+        raise InputError(f"Unknown device “{name}”: use auto, cpu, cuda, cuda:1 or mps.") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
             f"Device “{name}” is not there: this machine has {torch.cuda.device_count()} CUDA "

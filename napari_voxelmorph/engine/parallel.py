@@ -8,6 +8,7 @@ the first axis, and the pool runs slabs side by side.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -16,8 +17,12 @@ from typing import Any
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
-_threads = max(1, min(len(os.sched_getaffinity(0)), 16) if hasattr(os, "sched_getaffinity") else
-               min(os.cpu_count() or 1, 16))
+_threads = max(
+    1,
+    min(len(os.sched_getaffinity(0)), 16)
+    if hasattr(os, "sched_getaffinity")
+    else min(os.cpu_count() or 1, 16),
+)
 
 
 def thread_count() -> int:
@@ -57,7 +62,5 @@ def run_slabs(
     chunks = min(n, threads * chunks_per_thread)
     edges = [n * i // chunks for i in range(chunks + 1)]
     pool = _executor()
-    jobs = [
-        pool.submit(kernel, *args, a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    jobs = [pool.submit(kernel, *args, a, b) for a, b in itertools.pairwise(edges)]
     return [job.result() for job in jobs]

@@ -19,8 +19,10 @@ def provenance(
     return {
         "created": when.isoformat(timespec="seconds"),
         "device": device,
-        "versions": {name: installed(name) for name in
-                     ("napari-voxelmorph", "torch", "numpy", "numba", "scipy")},
+        "versions": {
+            name: installed(name)
+            for name in ("napari-voxelmorph", "torch", "numpy", "numba", "scipy")
+        },
         "fixed": describe(fixed),
         "moving": describe(moving),
         "start": None if start is None else np.asarray(start).tolist(),

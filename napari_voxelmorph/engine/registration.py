@@ -13,7 +13,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial as bind
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -201,7 +202,7 @@ class Registrar:
         self, fixed: Volume, moving: Volume, config: RegistrationConfig, start: Matrix | None
     ) -> Generator[Any, None, Any]:
         moving_mask, fixed_mask = self._masks
-        kind = "rigid" if config.affine == "rigid" else "affine"
+        kind: Literal["rigid", "affine"] = "rigid" if config.affine == "rigid" else "affine"
         return align(
             fixed,
             moving,
@@ -255,7 +256,7 @@ def _relay(
     clock: _Clock,
     phase: str,
     span: tuple[float, float],
-    partial: Callable[[Any], Registration],
+    snapshot: Callable[[Any], Registration],
 ) -> Generator[Step, None, Any]:
     """Pass a stage's own steps on as `Step`s; return what the stage returns."""
     low, high = span
@@ -275,7 +276,7 @@ def _relay(
                 level=str(inner.level),
                 iteration=count,
                 similarity=inner.similarity,
-                partial=lambda inner=inner: partial(inner),
+                partial=bind(snapshot, inner),
             )
     finally:
         stage.close()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -194,7 +194,7 @@ class Registration:
         mode: Mode,
         fill: float,
     ) -> NDArray[np.float32]:
-        """Onto the moving grid: y = A_f⁻¹ affine⁻¹ A_m p, then ``y + u_inv(y)``, then the volume."""
+        """Onto the moving grid: y = A_f⁻¹ affine⁻¹ A_m p, ``y + u_inv(y)``, then the volume."""
         moving_to_fixed = np.linalg.inv(self.affine @ self.fixed.affine) @ self.moving.affine
         into_volume = np.linalg.inv(volume.affine) @ self.fixed.affine
         data, scale, offset = _NO_FIELD, np.ones(3), np.zeros(3)
@@ -247,22 +247,23 @@ class Registration:
 
     def fixed_to_moving(self, points: Points) -> Points:
         """Points (N, D), fixed world mm, to where they lie in the moving world."""
-        voxels = _apply(np.linalg.inv(self.fixed.affine), points)
+        voxels = _apply(np.asarray(np.linalg.inv(self.fixed.affine), np.float64), points)
         if self.field is not None and len(voxels):
-            voxels = voxels + self.field.at(voxels)
-        return _apply(self.affine @ self.fixed.affine, voxels)
+            voxels += self.field.at(voxels)
+        return _apply(np.asarray(self.affine @ self.fixed.affine, np.float64), voxels)
 
     def moving_to_fixed(self, points: Points) -> Points:
         """Points (N, D), moving world mm, to where they lie in the fixed world."""
-        voxels = _apply(np.linalg.inv(self.affine @ self.fixed.affine), points)
+        to_fixed = np.linalg.inv(self.affine @ self.fixed.affine)
+        voxels = _apply(np.asarray(to_fixed, np.float64), points)
         if self.field is not None and len(voxels):
-            voxels = voxels + self.field.at(voxels, inverse=True)
+            voxels += self.field.at(voxels, inverse=True)
         return _apply(self.fixed.affine, voxels)
 
 
 def _apply(matrix: Matrix, points: Points) -> Points:
     points = np.asarray(points, dtype=np.float64).reshape(-1, matrix.shape[0] - 1)
-    return np.asarray(points @ matrix[:-1, :-1].T + matrix[:-1, -1])
+    return np.asarray(points @ matrix[:-1, :-1].T + matrix[:-1, -1], np.float64)
 
 
 def _matrix_3d(matrix: Matrix) -> NDArray[np.float64]:

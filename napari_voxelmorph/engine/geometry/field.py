@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,21 +88,14 @@ class Field:
         source = self.backward if inverse else self.forward
         ndim = self.ndim
         out = np.empty((3, *pad_3d(shape, 1)), np.float32)
-        args = (
-            source,
-            pad_3d(self.scale, 1.0),
-            pad_3d(self.offset, 0.0),
-            pad_3d(start, 0.0),
-            pad_3d(step, 1.0),
-            out,
-        )
-        kernel_args = [
-            np.asarray(a, np.float64) if i in (1, 2, 3, 4) else a for i, a in enumerate(args)
+        place: list[Any] = [
+            np.array(pad_3d(values, lead), np.float64)
+            for values, lead in ((self.scale, 1.0), (self.offset, 0.0), (start, 0.0), (step, 1.0))
         ]
         if out.size > 600_000:
-            run_slabs(kernels.sample_field, out.shape[1], *kernel_args)
+            run_slabs(kernels.sample_field, out.shape[1], source, *place, out)
         else:
-            kernels.sample_field(*kernel_args, 0, out.shape[1])
+            kernels.sample_field(source, *place, out, 0, out.shape[1])
         return out[3 - ndim :].reshape(ndim, *shape)
 
     def at(self, points: NDArray[np.float64], inverse: bool = False) -> NDArray[np.float64]:

@@ -8,7 +8,6 @@ makes boundary voxels collapse inwards.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -38,7 +37,7 @@ def integrate(velocity: Tensor, squarings: int | None = None) -> Tensor:
     """
     if squarings is None:
         squarings = squarings_for(float(velocity.detach().abs().amax()))
-    displacement = velocity / 2**squarings
+    displacement: Tensor = velocity / 2**squarings
     for _ in range(squarings):
         displacement = displacement + warp(displacement, displacement)
     return displacement

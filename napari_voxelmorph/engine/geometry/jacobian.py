@@ -59,7 +59,8 @@ def jacobian_determinant(displacement: Tensor) -> Tensor:
                 slope = torch.zeros_like(component)
             row.append(slope + float(c == axis))
         rows.append(torch.stack(row, -1))
-    return torch.linalg.det(torch.stack(rows, -2))
+    determinant: Tensor = torch.linalg.det(torch.stack(rows, -2))
+    return determinant
 
 
 def folding(displacement: Array, mask: NDArray[np.bool_] | None = None) -> Folding:

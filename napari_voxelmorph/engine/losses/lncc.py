@@ -78,7 +78,10 @@ class _Lncc(torch.autograd.Function):
             b = -(cross**2) * scale / var
             a = -(sums_other * c + 2 * sums * b) / count
             adjoint = box_sum(torch.cat([a, b, c], 1), ctx.radius).chunk(3, 1)
-            return -grad * mask * (adjoint[0] + 2 * image * adjoint[1] + other * adjoint[2])
+            slope: Tensor = (
+                -grad * mask * (adjoint[0] + 2 * image * adjoint[1] + other * adjoint[2])
+            )
+            return slope
 
         to_fixed = gradient(fixed, moved, var_i, sum_i, sum_j) if ctx.needs_input_grad[0] else None
         to_moved = gradient(moved, fixed, var_j, sum_j, sum_i) if ctx.needs_input_grad[1] else None

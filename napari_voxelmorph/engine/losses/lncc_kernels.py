@@ -112,7 +112,7 @@ def lncc_adjoints(  # type: ignore[no-untyped-def]
                 adj_a[z, y, x] = -inv_n * (
                     sum_fixed[z, y, x] * c_adj + np.float32(2.0) * s_j[x] * b_adj
                 )
-            total += row_total
+            total += float(row_total)
         if z - radius >= 0:
             _add_plane(col_j, moved, z - radius, -one)
             _add_product_plane(col_jj, moved, moved, z - radius, -one)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ import torch
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
-from napari_voxelmorph.engine.optimization.field_ops import CpuOps, TorchOps
-from napari_voxelmorph.engine.optimization.terms import Ops, make_term
+from napari_voxelmorph.engine.optimization.field_ops import CpuOps, Ops, TorchOps
+from napari_voxelmorph.engine.optimization.terms import make_term
 from napari_voxelmorph.engine.optimization.work_grid import Level, WorkGrid, prepare
 
 # Tuned on oasis_brains (benchmarks/NOTES.md); lengths in cells of the level's field,
@@ -102,7 +103,7 @@ def _tell(
             f"{level.spacing:.3g} mm",
             done + share * count / max(1, iterations),
             value,
-            lambda now=now: _field(ops, now, grid, factors, config, ndim),
+            partial(_field, ops, now, grid, factors, config, ndim),
         )
 
 
@@ -143,7 +144,7 @@ def _climb(
 
 def _force(ops: Ops, terms: list[Any], state: Any, velocity: bool) -> tuple[float, Any]:
     """Similarity and force; with a second term also of the inverse warp, whose force counts
-    negatively (Zitova's symmetric demons: exp(v) forward, exp(-v) backward)."""
+    negatively (symmetric log-demons, Vercauteren et al. 2008: exp(v) and exp(-v))."""
     forward = ops.integrate(state) if velocity else state
     value, force = terms[0].force(forward, ops.zeros(tuple(state.shape)))
     if len(terms) == 1:

@@ -7,7 +7,7 @@ loop in `deformable.py` is written once, over either.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -31,7 +31,27 @@ def gaussian_taps(sigma: float) -> Array:
     if sigma <= 1e-3:
         return np.ones(1, np.float32)
     taps = np.exp(-0.5 * (np.arange(int(np.ceil(3 * sigma)) + 1) / sigma) ** 2)
-    return (taps / (taps[0] + 2 * taps[1:].sum())).astype(np.float32)
+    return np.asarray(taps / (taps[0] + 2 * taps[1:].sum()), np.float32)
+
+
+class Ops(Protocol):
+    """What the loop needs; arrays are numpy arrays or tensors, never mixed."""
+
+    def array(self, values: Any) -> Any: ...
+    def zeros(self, shape: tuple[int, ...]) -> Any: ...
+    def numpy(self, field: Any) -> Array: ...
+    def integrate(self, velocity: Any) -> Any: ...
+    def warp(self, image: Any, displacement: Any, ratio: Ints) -> Any: ...
+    def force(self, slope: Any, moved: Any, ratio: Ints, out: Any) -> Any: ...
+    def smooth(self, field: Any, sigmas: Floats) -> Any: ...
+    def add_with_bracket(self, velocity: Any, update: Any) -> Any: ...
+    def compose(self, first: Any, second: Any) -> Any: ...
+    def resample(
+        self, field: Any, scale: Floats, offset: Floats, shape: tuple[int, ...]
+    ) -> Any: ...
+    def length(self, field: Any) -> Any: ...
+    def high_value(self, values: Any) -> float: ...
+    def capped(self, field: Any, cap: float) -> Any: ...
 
 
 class CpuOps:
@@ -90,7 +110,7 @@ class CpuOps:
         return out
 
     def length(self, field: Array) -> Array:
-        return np.sqrt(np.einsum("cxyz,cxyz->xyz", field, field))
+        return np.asarray(np.sqrt(np.einsum("cxyz,cxyz->xyz", field, field)), np.float32)
 
     def high_value(self, values: Array) -> float:
         """The 95th percentile of the values above zero (of a regular subset)."""
@@ -100,7 +120,7 @@ class CpuOps:
 
     def capped(self, field: Array, cap: float) -> Array:
         """Vectors longer than `cap` are shortened to it."""
-        return field * np.minimum(1.0, cap / np.maximum(self.length(field), 1e-12))
+        return np.asarray(field * np.minimum(1.0, cap / np.maximum(self.length(field), 1e-12)))
 
 
 class TorchOps:
@@ -175,7 +195,8 @@ class TorchOps:
         return sample(field[None], positions)[0]
 
     def length(self, field: Tensor) -> Tensor:
-        return field.norm(dim=0)
+        lengths: Tensor = torch.linalg.vector_norm(field, dim=0)
+        return lengths
 
     def high_value(self, values: Tensor) -> float:
         some = values.reshape(-1)[:: max(1, values.numel() // 50_000)]

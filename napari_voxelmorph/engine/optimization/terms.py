@@ -17,11 +17,10 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.losses import lncc_kernels
 from napari_voxelmorph.engine.losses.lncc import lncc
 from napari_voxelmorph.engine.losses.mind import mind_ssc
-from napari_voxelmorph.engine.optimization.field_ops import CpuOps, TorchOps
+from napari_voxelmorph.engine.optimization.field_ops import CpuOps, Ops, TorchOps
 from napari_voxelmorph.engine.optimization.histogram_slope import mutual_information_slope
 from napari_voxelmorph.engine.parallel import run_slabs
 
-Ops = CpuOps | TorchOps
 #: Added per voxel to the local variances of images of unit deviation: noise in flat
 #: regions then counts little (1e-1 costs .01 Dice on brains, 1e-4 as much on noisy ones).
 LNCC_FLOOR = 1e-3
@@ -145,8 +144,8 @@ class MutualInformation:
         value, slope = mutual_information_slope(
             torch.as_tensor(self.fixed), torch.as_tensor(moved), torch.as_tensor(self.weight)
         )
-        slope = slope.numpy() if isinstance(self.ops, CpuOps) else slope
-        return value, self.ops.force(slope, moved, self.ratio, out)
+        seen = slope.numpy() if isinstance(self.ops, CpuOps) else slope
+        return value, self.ops.force(seen, moved, self.ratio, out)
 
 
 def make_term(
@@ -161,6 +160,7 @@ def make_term(
     if config.similarity == "lncc":
         if isinstance(ops, CpuOps):
             return LnccCpu(ops, fixed, moving, weight, ratio, config.radius)
+        assert isinstance(ops, TorchOps)
         return LnccTorch(ops, fixed, moving, weight, ratio, config.radius)
     if config.similarity == "mi":
         return MutualInformation(ops, fixed, moving, weight, ratio)

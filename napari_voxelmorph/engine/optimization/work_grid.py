@@ -218,7 +218,7 @@ def foreground(image: Array) -> NDArray[np.bool_]:
     is_background = np.abs(image - background) <= 1e-6 * max(1.0, float(np.ptp(image)))
     if is_background.mean() < 0.1:
         return np.ones(image.shape, bool)
-    return ~is_background
+    return np.asarray(~is_background)
 
 
 def _box(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

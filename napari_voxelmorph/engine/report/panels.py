@@ -79,9 +79,7 @@ class Panels:
         volume = self.jacobian_values
         level = np.log2(np.maximum(volume, 1e-6)) / (2 * JACOBIAN_RANGE) + 0.5
         picture = colors.scale(level, "diverging") * (0.55 + 0.45 * self.fixed[..., None])
-        return colors.blend(
-            picture, np.broadcast_to(colors.FOLD, picture.shape), volume <= 0
-        )
+        return colors.blend(picture, np.broadcast_to(colors.FOLD, picture.shape), volume <= 0)
 
     def magnitude(self, largest: float) -> Picture:
         """Length of the displacement, 0 to `largest` mm."""
