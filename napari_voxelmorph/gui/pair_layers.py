@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.commit import labels_on_grid
-from napari_voxelmorph.gui.display_grid import Points
+from napari_voxelmorph.gui.display import contrast_limits
+from napari_voxelmorph.gui.display_grid import DisplayGrid, Points
 from napari_voxelmorph.gui.layer_stack import LayerStack
 from napari_voxelmorph.gui.lazy import Scene, Stage
 from napari_voxelmorph.gui.marks import arrows, near_slice
 from napari_voxelmorph.gui.overlays import KINDS, largest_displacement, make_layer
 from napari_voxelmorph.gui.ticker import Ticker
+from napari_voxelmorph.gui.view_settings import ViewSettings
 
 #: Drawn for one slice, when it has come to rest.
 MARKS = ("arrows", "fixed landmarks", "moved landmarks")
@@ -186,3 +188,19 @@ class PairLayers:
     def _on_scrolled(self, event: Any = None) -> None:
         if any(self.stack.is_shown(role) for role in MARKS):
             self._marks_later.start()
+
+
+def first_scene(
+    registration: Registration, moving_labels: Volume | None, settings: ViewSettings
+) -> Scene:
+    """The scene of a pair that has just been opened."""
+    return Scene(
+        registration,
+        DisplayGrid.of(registration.fixed),
+        moving_labels,
+        contrast_limits(registration.fixed.data),
+        contrast_limits(registration.moving.data),
+        settings.grid_spacing,
+        settings.checker_size,
+        settings.swipe,
+    )

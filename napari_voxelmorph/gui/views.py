@@ -14,11 +14,10 @@ from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.anatomy import PLANES, AnatomyView, Convention, Plane
 from napari_voxelmorph.gui.commit import layer_data
-from napari_voxelmorph.gui.display import contrast_limits, default_start
-from napari_voxelmorph.gui.display_grid import DisplayGrid, Points
-from napari_voxelmorph.gui.lazy import Scene
+from napari_voxelmorph.gui.display import default_start
+from napari_voxelmorph.gui.display_grid import Points
 from napari_voxelmorph.gui.modes import MAP_ROLES, MODES, Mode, ModeSwitch
-from napari_voxelmorph.gui.pair_layers import Extras, PairLayers
+from napari_voxelmorph.gui.pair_layers import Extras, PairLayers, first_scene
 from napari_voxelmorph.gui.view_settings import OVERLAYS, ViewSettings
 
 __all__ = ["MODES", "OVERLAYS", "PLANES", "PairView", "ViewSettings"]
@@ -78,16 +77,7 @@ class PairView:
         self._take_away(show_hidden=False)
         affine = default_start(fixed, moving) if affine is None else affine
         self._before = Registration(fixed, moving, affine)
-        scene = Scene(
-            self._before,
-            DisplayGrid.of(fixed),
-            moving_labels,
-            contrast_limits(fixed.data),
-            contrast_limits(moving.data),
-            self.settings.grid_spacing,
-            self.settings.checker_size,
-            self.settings.swipe,
-        )
+        scene = first_scene(self._before, moving_labels, self.settings)
         self.layers.open(scene, Extras(fixed_labels, fixed_landmarks, moving_landmarks))
         self.layers.layer("fixed")
         self.stack.hide_others()
