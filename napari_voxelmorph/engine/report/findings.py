@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.evaluation.metrics import dice
+from napari_voxelmorph.engine.evaluation.metrics import dice, target_registration_error
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
 
@@ -94,14 +93,9 @@ def _mean(per_label: dict[int, Stages], name: str) -> float:
 def _landmark_errors(
     stages: tuple[Registration, ...], moving: Points, fixed: Points
 ) -> dict[str, Any]:
-    if len(moving) != len(fixed):
-        raise InputError(
-            f"There are {len(moving)} moving and {len(fixed)} fixed landmarks. Landmarks are "
-            "compared in pairs, in their order: give the same number of both."
-        )
-    if not len(fixed):
+    if not len(fixed) and not len(moving):
         return {}
-    errors = [np.linalg.norm(s.fixed_to_moving(fixed) - moving, axis=1) for s in stages]
+    errors = [target_registration_error(stage, fixed, moving) for stage in stages]
     return {
         "landmark_error_mm": Stages(*(float(e.mean()) for e in errors)),
         "landmark_errors_mm": [float(e) for e in errors[-1]],
