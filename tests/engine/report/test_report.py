@@ -65,7 +65,7 @@ def test_jacobian_and_grid_of_a_known_scaling() -> None:
     data = np.random.default_rng(0).random((24, 24, 24)).astype(np.float32)
     volume = Volume(data)
     grid = np.indices(data.shape).astype(np.float32)
-    field = Field(0.25 * (grid - 12), np.ones(3), np.zeros(3), "displacement")
+    field = Field(0.25 * (grid - 10), np.ones(3), np.zeros(3), "displacement")
     result = Registration(volume, volume, np.eye(4), field)
     panel = Panels(result, planes_of(volume)[0], ((0, 1), (0, 1)))
     assert panel.jacobian_values == pytest.approx(1.25**3, abs=1e-4)
