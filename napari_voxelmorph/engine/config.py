@@ -34,8 +34,11 @@ class RegistrationConfig:
         "Pre-align",
         "affine: rotation, shift, scale and shear. rigid: rotation and shift only. none: keep the start.",
     )
-    affine_similarity: Literal["mi", "lncc"] = _parameter(
-        "mi", "Pre-align by", "mi: any pair of contrasts. lncc: same contrast.", advanced=True
+    affine_similarity: Literal["lncc", "mi"] = _parameter(
+        "lncc",
+        "Pre-align by",
+        "lncc: same contrast, more precise. mi: any pair of contrasts, quicker.",
+        advanced=True,
     )
     transform: Transform = _parameter(
         "velocity",
@@ -110,16 +113,19 @@ DEFAULT = RegistrationConfig()
 PRESETS: dict[str, tuple[RegistrationConfig, str]] = {
     "Same contrast": (DEFAULT, "Two scans of the same kind, such as T1 and T1."),
     "Same contrast, quick": (
-        replace(DEFAULT, iterations=(100, 50)),
+        replace(DEFAULT, iterations=(100, 60, 0)),
         "A first look: stops at half resolution.",
     ),
     "Different contrast": (
-        replace(DEFAULT, similarity="mind"),
+        replace(DEFAULT, affine_similarity="mi", similarity="mind", iterations=(100, 60, 5)),
         "Such as T1 and T2, or MR and CT.",
     ),
     "Rigid only": (
-        replace(DEFAULT, affine="rigid", transform="none"),
+        replace(DEFAULT, affine="rigid", affine_similarity="mi", transform="none"),
         "One person scanned twice: rotation and shift.",
     ),
-    "Affine only": (replace(DEFAULT, transform="none"), "No deformation."),
+    "Affine only": (
+        replace(DEFAULT, affine_similarity="mi", transform="none"),
+        "No deformation.",
+    ),
 }
