@@ -68,6 +68,7 @@ def show(session: Path) -> None:
     import napari
 
     viewer = napari.Viewer(title="napari-voxelmorph")
+    viewer.window.resize(1500, 950)
     viewer.open(str(session), plugin="napari-voxelmorph")
     viewer.window.add_plugin_dock_widget("napari-voxelmorph", "Register")
     napari.run()
