@@ -146,11 +146,11 @@ def measure(
             record["error"] = answer["error"]
         else:
             u = np.load(folder / "displacement.npy")
-            record.update(answer, **score(pair, np.array(answer["affine"]), u))
+            record.update(answer, **score(pair, np.array(answer["matrix"]), u))
             if picture:
                 import pictures
 
-                pictures.save(image, pair, np.array(answer["affine"]), u)
+                pictures.save(image, pair, np.array(answer["matrix"]), u)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     place.write_text(json.dumps(record, indent=1))
@@ -164,7 +164,7 @@ def _key(bench: Bench, pair: Pair, run: Run, start: dict[str, Any] | None) -> st
         run.settings,
         pair.as_dict(),
         bench.threads,
-        None if start is None else start["affine"],
+        None if start is None else start["matrix"],
     ]
     if run.method == "ours":
         parts += [p.read_text() for p in sorted(ENGINE.rglob("*.py")) if _matters(p)]
@@ -199,7 +199,7 @@ def _execute(
         "pair": pair.as_dict(),
         "threads": bench.threads,
         "folder": str(folder),
-        "start": None if start is None else start["affine"],
+        "start": None if start is None else start["matrix"],
     }
     (folder / "job.json").write_text(json.dumps(job))
     done = subprocess.run(

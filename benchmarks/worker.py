@@ -37,7 +37,7 @@ def main(path: str) -> None:
     (folder / "answer.json").write_text(
         json.dumps(
             {
-                "affine": np.asarray(answer.affine).tolist(),
+                "matrix": np.asarray(answer.affine).tolist(),
                 "seconds_affine": answer.seconds_affine,
                 "seconds_deformable": answer.seconds_deformable,
                 "megabytes": answer.megabytes,
