@@ -12,6 +12,7 @@ from typing import Any
 import nibabel
 import numpy as np
 from nibabel.fileholders import FileHolder
+from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.openers import ImageOpener
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
@@ -64,6 +65,7 @@ def open_image(path: Path, what: str) -> Iterator[SpatialImage]:
     """The image with only its header read, after a look whether that makes sense."""
     _check_offset(path, what)
     with ExitStack() as stack:
+        stack.enter_context(LoggingOutputSuppressor())  # it would print its remarks
         if what == "MGH":
             # nibabel.load leaves the file of an .mgh open.
             stream: Any = stack.enter_context(ImageOpener(str(path)))

@@ -6,6 +6,7 @@ pixel size only, and axis 0 is the row, as napari shows it.
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from pathlib import Path
@@ -27,8 +28,13 @@ from napari_voxelmorph.engine.files.reading import (
 )
 from napari_voxelmorph.engine.geometry.volume import Kind, Volume
 
+# Without a handler Python prints tifffile's remarks on odd tags to the terminal.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
 #: Resolutions that programs write without having measured anything (dots per inch).
 _UNMEASURED_DPI = {1, 72, 90, 96, 100, 120, 144, 150, 200, 300, 600}
+#: TIFF compressions that pack no better than deflate: LZW, JPEG, deflate (two codes), PackBits.
+_BOUNDED = {5, 7, 8, 32773, 32946}
 _SANE_MM = (1e-6, 50.0)
 _MM = {
     "nm": 1e-6,
@@ -128,6 +134,8 @@ def _read_tiff(
         if page.compression == 1:
             stored = declared * page.bitspersample // (8 * series.dtype.itemsize)
             require_bytes(path, "TIFF", stored, compressed=False, copies=2)
+        elif page.compression in _BOUNDED:
+            require_bytes(path, "TIFF", declared // 8, compressed=True, copies=16)
         require_memory(2 * declared, path)
         spacing = _tiff_spacing(file, page, header)
         try:

@@ -7,6 +7,7 @@ the header with the bytes that are there, and finds whether left and right are k
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 from napari_voxelmorph.engine.files.reading import (
@@ -31,47 +32,19 @@ _META_BYTES = {
     "DOUBLE": 8,
 }
 _NRRD_BYTES = {
-    1: ("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"),
-    2: (
-        "short",
-        "short int",
-        "signed short",
-        "signed short int",
-        "int16",
-        "int16_t",
-        "ushort",
-        "unsigned short",
-        "unsigned short int",
-        "uint16",
-        "uint16_t",
-    ),
-    4: (
-        "int",
-        "signed int",
-        "int32",
-        "int32_t",
-        "uint",
-        "unsigned int",
-        "uint32",
-        "uint32_t",
-        "float",
-    ),
-    8: (
-        "longlong",
-        "long long",
-        "long long int",
-        "signed long long",
-        "signed long long int",
-        "int64",
-        "int64_t",
-        "ulonglong",
-        "unsigned long long",
-        "unsigned long long int",
-        "uint64",
-        "uint64_t",
-        "double",
-    ),
+    1: "signed char|int8|int8_t|uchar|unsigned char|uint8|uint8_t",
+    2: "short|short int|signed short|signed short int|int16|int16_t|ushort|unsigned short|"
+    "unsigned short int|uint16|uint16_t",
+    4: "int|signed int|int32|int32_t|uint|unsigned int|uint32|uint32_t|float",
+    8: "longlong|long long|long long int|signed long long|signed long long int|int64|int64_t|"
+    "ulonglong|unsigned long long|unsigned long long int|uint64|uint64_t|double",
 }
+_META_LINE = re.compile(r"([A-Za-z][A-Za-z0-9_ -]{0,99}?)\s*[=:]([^\0]*)")
+#: Vectors of ndim numbers (1) and matrices of ndim x ndim (2).
+_META_COUNTS = {
+    "Offset": 1, "Position": 1, "Origin": 1, "ElementSpacing": 1, "ElementSize": 1,
+    "CenterOfRotation": 1, "TransformMatrix": 2, "Rotation": 2, "Orientation": 2,
+}  # fmt: skip
 _NRRD_SPACES = {
     "right-anterior-superior",
     "ras",
@@ -90,19 +63,13 @@ _NRRD_SPACES = {
 
 def check_meta(path: Path) -> bool:
     """Check a MetaImage file; returns whether it says how it lies in the patient."""
-    fields: dict[str, str] = {}
-    with path.open("rb") as file:
-        while "ElementDataFile" not in fields:
-            key, separator, value = _line(file.readline(4096), path, "MetaImage").partition("=")
-            if not separator or len(fields) > 1000:
-                raise damaged(path, "MetaImage", "its text header does not end as it should")
-            fields[key.strip()] = value.strip()
-        begins = file.tell()
+    fields, begins = _meta_fields(path)
     sizes = _numbers(fields.get("DimSize", ""), path, "MetaImage")
     channels = _numbers(fields.get("ElementNumberOfChannels", "1"), path, "MetaImage")
     itemsize = _META_BYTES.get(fields.get("ElementType", "").removesuffix("_ARRAY")[4:])
     if itemsize is None or len(channels) != 1:
         raise damaged(path, "MetaImage", f"its type is “{fields.get('ElementType', '')}”")
+    _check_meta_counts(path, fields, len(sizes))
     declared = math.prod(sizes) * channels[0]
     if fields.get("BinaryData", "True").lower() not in ("false", "0", "no", "f", "n"):
         declared *= itemsize  # else text: at least one character per number
@@ -115,6 +82,34 @@ def check_meta(path: Path) -> bool:
     else:
         _compare(path, path.parent / name, "MetaImage", declared, compressed)
     return any(key in fields for key in ("TransformMatrix", "Orientation", "Rotation"))
+
+
+def _meta_fields(path: Path) -> tuple[dict[str, str], int]:
+    """The header's lines, and where they end.
+
+    Nothing may be said twice or in odd words: this reader and ITK's must see the same.
+    """
+    fields: dict[str, str] = {}
+    with path.open("rb") as file:
+        while "ElementDataFile" not in fields:
+            found = _META_LINE.fullmatch(_line(file.readline(1024), path, "MetaImage"))
+            if found is None or len(fields) > 1000:
+                raise damaged(path, "MetaImage", "its text header does not end as it should")
+            key = found[1].strip()
+            if key in fields and key != "Comment":
+                raise damaged(path, "MetaImage", f"its header gives “{key}” twice")
+            fields[key] = found[2].strip()
+        return fields, file.tell()
+
+
+def _check_meta_counts(path: Path, fields: dict[str, str], ndim: int) -> None:
+    """ITK reads as many numbers as NDims says into arrays of fixed size, without a look."""
+    if not 2 <= ndim <= 4 or fields.get("NDims", "") != str(ndim):
+        said = f"it has {fields.get('NDims', '')[:20]} axes and the size {fields['DimSize'][:40]}"
+        raise damaged(path, "MetaImage", said)
+    for key, count in _META_COUNTS.items():
+        if key in fields and len(fields[key].split()) != ndim**count:
+            raise damaged(path, "MetaImage", f"its {key} is “{fields[key][:60]}”")
 
 
 def check_nrrd(path: Path) -> bool:
@@ -138,9 +133,12 @@ def check_nrrd(path: Path) -> bool:
                 break
         begins = file.tell()
     sizes = _numbers(fields.get("sizes", ""), path, "NRRD")
-    itemsize = next((n for n, names in _NRRD_BYTES.items() if fields.get("type") in names), None)
+    kind = fields.get("type", "")
+    itemsize = next((n for n, names in _NRRD_BYTES.items() if kind in names.split("|")), None)
     if itemsize is None:
-        raise damaged(path, "NRRD", f"its type is “{fields.get('type', '')}”")
+        raise damaged(path, "NRRD", f"its type is “{kind}”")
+    if fields.get("dimension") != str(len(sizes)):
+        raise damaged(path, "NRRD", f"it has {fields.get('dimension')} axes and {len(sizes)} sizes")
     _check_nrrd_data(path, fields, math.prod(sizes), itemsize, begins)
     # In 2-D there is no name for a patient space, only directions.
     placed = len(sizes) == 2 and "spacedirections" in fields

@@ -201,3 +201,17 @@ def test_other_folders_are_not_overwritten(make_registration, tmp_path):
         load_session(tmp_path / "photos")
     with pytest.raises(InputError, match="copy or reference"):
         save_session(result, tmp_path / "new", images="hope")
+
+
+def test_a_real_run(pair_2d, tmp_path):
+    """What `Registrar` returns, with all that it says about itself."""
+    from napari_voxelmorph.engine.registration import Registrar
+
+    registrar = Registrar("cpu")
+    registrar.set_pair(pair_2d.moving, pair_2d.fixed)
+    result = registrar.register(replace(PRESETS["Same contrast"][0], iterations=(3, 2)))
+    save_session(result, tmp_path / "session")
+    again = load_session(tmp_path / "session")
+    same(result, again)
+    assert again.provenance["fixed"]["sha256"] == result.provenance["fixed"]["sha256"]
+    np.testing.assert_array_equal(result.inverse_displacement, again.inverse_displacement)
