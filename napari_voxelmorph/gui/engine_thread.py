@@ -53,6 +53,10 @@ class EngineThread(QObject):
         """Whether a registration runs (quiet work does not count)."""
         return self.running is not None
 
+    def works_on(self, lane: str) -> bool:
+        """Whether a job of this lane waits or runs."""
+        return lane in self._newest
+
     def submit(self, work: Callable[[], Any], *, lane: str, **callbacks: Any) -> Job:
         """Queue `work`; `on_start(job)` is called at once, then `on_step(step, partial)`, then
         `on_done(result)`, `on_error(sentence, details)` or `on_cancelled()`, on the main thread.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import queue
+import sys
 import threading
 import time
 from collections import deque
@@ -14,11 +16,12 @@ from typing import Any
 
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 
-#: Steps are shown at most this often, pictures of the unfinished result half as often.
-STEP_SECONDS = 0.1
-PARTIAL_SECONDS = 0.2
+#: Steps, with a picture of the unfinished result, are shown at most this often: without a
+#: graphics card every change on screen paints the whole window again on the CPU.
+STEP_SECONDS = 0.2
 #: A window that closes waits this long for the step under way, then lets go of it.
 CLOSE_SECONDS = 2.0
+_NICE = 10
 
 
 def _nothing(*_: Any) -> None:
@@ -45,6 +48,15 @@ class Job:
         self.cancelled.set()
 
 
+def _be_polite() -> None:
+    """Let the window go first: this thread, and those that it starts, yield the processor."""
+    if sys.platform == "linux":  # elsewhere a priority belongs to the whole process
+        thread = threading.get_native_id()
+        with contextlib.suppress(OSError):
+            nice = os.getpriority(os.PRIO_PROCESS, thread)
+            os.setpriority(os.PRIO_PROCESS, thread, nice + _NICE)
+
+
 class Worker:
     """Does one job after the other; `knock` is called, in this thread, when the box fills."""
 
@@ -65,6 +77,7 @@ class Worker:
         self._jobs.put(job)
 
     def _work(self) -> None:
+        _be_polite()
         while (job := self._jobs.get()) is not None and not self._closed:
             self._current = job
             self.perform(job)
@@ -85,7 +98,7 @@ class Worker:
             self.tell(job, "cancelled" if job.cancelled.is_set() else "done", result)
 
     def _steps(self, job: Job, generator: Any) -> Any:
-        shown = pictured = 0.0
+        shown = 0.0
         with contextlib.closing(generator):
             while not job.cancelled.is_set():
                 try:
@@ -95,11 +108,9 @@ class Worker:
                 now = time.monotonic()
                 if now - shown < STEP_SECONDS:
                     continue
-                partial = None
-                if now - pictured >= PARTIAL_SECONDS and getattr(step, "partial", None) is not None:
-                    partial, pictured = step.partial(), now
-                shown = now
-                self._show(job, step, partial)
+                picture = getattr(step, "partial", None)
+                self._show(job, step, None if picture is None else picture())
+                shown = time.monotonic()
         return None
 
     def _show(self, job: Job, step: Any, partial: Any) -> None:

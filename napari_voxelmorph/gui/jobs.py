@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +72,17 @@ class RegistrationJobs:
     def __init__(self) -> None:
         self._registrars: dict[str, Registrar] = {}
 
-    def warm_up(self) -> list[str]:
-        """Load the numerical libraries; return the devices of this machine, best first."""
+    def warm_up(self) -> Generator[Step, None, list[str]]:
+        """Load the numerical libraries and register two specks, so that all is compiled.
+
+        Returns the devices of this machine, best first.
+        """
         read_ahead()
         from napari_voxelmorph.engine.device import available_devices
 
-        self._registrar("auto")
+        registrar = self._registrar("auto")
+        registrar.set_pair(_speck(0), _speck(1))
+        yield from registrar.steps(RegistrationConfig(iterations=(1, 1), device="cpu"))
         return available_devices()
 
     def check(self, pair: Pair, config: RegistrationConfig) -> Check:
@@ -98,7 +105,7 @@ class RegistrationJobs:
     ) -> Generator[Step, None, Outcome]:
         """Run, and measure the result against what was given with the pair."""
         registrar = self._ready(pair, config.device)
-        registration = yield from registrar.steps(config, start)
+        registration = yield from _shown_ready(registrar.steps(config, start))
         return measured(registration, pair)
 
     def _ready(self, pair: Pair, device: str) -> Registrar:
@@ -115,6 +122,34 @@ class RegistrationJobs:
         if device not in self._registrars:
             self._registrars[device] = Registrar(device)
         return self._registrars[device]
+
+
+def _shown_ready(
+    steps: Generator[Step, None, Registration],
+) -> Generator[Step, None, Registration]:
+    """Pass steps on; their pictures do the heavy part here, not in the window's thread."""
+
+    def picture(step: Step) -> Registration:
+        state = step.partial()
+        corner = (slice(0, 1),) * state.ndim
+        state.warp(state.moving, index=corner)  # integrates the field, once
+        return state
+
+    with contextlib.closing(steps):
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            yield replace(step, partial=partial(picture, step))
+
+
+def _speck(shift: int) -> Volume:
+    from napari_voxelmorph.engine.geometry.volume import Volume
+
+    data = np.zeros((20, 20, 20), np.float32)
+    data[6 + shift : 14, 5:13, 7:15] = np.random.default_rng(0).random((8, 8, 8))[shift:]
+    return Volume(data, name="warm-up")
 
 
 def read_ahead() -> None:

@@ -13,7 +13,9 @@ def _settings() -> QSettings:
 
 def remember(key: str, value: Any) -> None:
     """Keep a text, number or truth value under a name."""
-    _settings().setValue(key, value)
+    settings = _settings()
+    if str(settings.value(key)) != str(value):  # writing waits for the disk
+        settings.setValue(key, value)
 
 
 def recall_text(key: str, default: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from napari.utils.progress import cancelable_progress
@@ -10,6 +11,8 @@ from qtpy.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, 
 from superqt import QElidingLabel
 
 from napari_voxelmorph.gui.readiness import CANCEL, CANCELLING, Readiness
+
+_ACTIVITY_SECONDS = 0.5
 
 
 class RunControls(QWidget):
@@ -56,11 +59,15 @@ class RunControls(QWidget):
 
     def show_step(self, phase: str, fraction: float, seconds_left: float | None) -> None:
         """Move the bar; show the phase and the time left in words."""
-        self.bar.setValue(round(1000 * fraction))
         percent = f"{100 * fraction:.0f} %"
         left = time_left(seconds_left)
+        # QProgressBar paints at once, and with it the whole window: let it wait its turn.
+        self.bar.setUpdatesEnabled(False)
+        self.bar.setValue(round(1000 * fraction))
         self.bar.setFormat(f"{percent} · {left}" if left else percent)
-        self.phase.setText(phase)
+        self.bar.setUpdatesEnabled(True)
+        if self.phase.text() != phase:
+            self.phase.setText(phase)
 
     def _on_clicked(self) -> None:
         if self._running:
@@ -104,6 +111,7 @@ class Activity(cancelable_progress):
 
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         self._on_cancel = on_cancel
+        self._moved = 0.0
         super().__init__(total=100, desc="Registering", leave=False)
 
     def cancel(self) -> None:
@@ -112,7 +120,8 @@ class Activity(cancelable_progress):
         self._on_cancel()
 
     def show_fraction(self, fraction: float) -> None:
-        """Move the bar in whole percents: each move makes napari handle waiting events."""
-        percent = min(100, int(100 * fraction))
-        if percent > self.n:
+        """Move the bar, rarely: each move makes napari paint and handle waiting events."""
+        percent, now = min(100, int(100 * fraction)), time.monotonic()
+        if percent > self.n and now - self._moved >= _ACTIVITY_SECONDS:
+            self._moved = now
             self.update(percent - self.n)

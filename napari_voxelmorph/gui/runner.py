@@ -13,6 +13,7 @@ from napari_voxelmorph.gui.engine_worker import Job
 from napari_voxelmorph.gui.history import History
 from napari_voxelmorph.gui.inputs_section import COMPANIONS
 from napari_voxelmorph.gui.jobs import Check, Outcome, Pair, RegistrationJobs, save_as
+from napari_voxelmorph.gui.pace import Pace, slow_the_wheel
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.run_controls import Activity
 from napari_voxelmorph.gui.sessions import layer_of
@@ -36,6 +37,7 @@ class Runner:
         self.history = History()
         self._activity: Activity | None = None
         self._task: ClosingTask | None = None
+        self._pace = Pace()
         self._shown = ShownPair(dock.pair_view)
 
     # Before a run -----------------------------------------------------------------------
@@ -43,7 +45,10 @@ class Runner:
     def warm_up(self) -> None:
         """Load the libraries while the user still looks for the scans."""
         self._engine.submit(
-            self._jobs.warm_up, lane="warm-up", on_done=self._dock.method.set_devices
+            self._jobs.warm_up,
+            lane="warm-up",
+            on_done=self._dock.method.set_devices,
+            on_error=self._show_error,
         )
 
     def check(self) -> None:
@@ -121,9 +126,13 @@ class Runner:
     def _begin(self, job: Job, pair: Pair, start: Matrix | None) -> None:
         self._shown.save()
         self._dock.controls.set_running(True)
+        if self._engine.works_on("warm-up"):
+            self._dock.controls.show_step("Loading the engine, once per window…", 0.0, None)
+        self._pace = Pace()
         self._activity = Activity(self.cancel)
+        slow_the_wheel(self._engine.parent())
         self._task = ClosingTask(self._dock.viewer, job.cancel)
-        self._draw(lambda: self._shown.show(pair, None, start))
+        self._draw(lambda: self._shown.begin(pair, start))
 
     def cancel(self) -> None:
         """Stop after the present step; all goes back to how it was before the run."""
@@ -131,6 +140,8 @@ class Runner:
         self._engine.cancel("run")
 
     def _on_step(self, step: Any, partial: Any) -> None:
+        if not self._pace.due():
+            return
         self._dock.controls.show_step(step.phase, step.fraction, step.seconds_left)
         if partial is not None:
             self._draw(lambda: self._shown.show_partial(partial))

@@ -36,7 +36,9 @@ class Section(QWidget):
 
     def set_open(self, is_open: bool) -> None:
         """Open or fold the section."""
+        blocked = self.title.blockSignals(True)
         self.title.setChecked(is_open)
+        self.title.blockSignals(blocked)
         self._show(is_open)
 
     def is_open(self) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import fields
 from typing import Any
 
-from napari_voxelmorph.engine.geometry.volume import Matrix
+import numpy as np
+
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.jobs import Outcome, Pair
 from napari_voxelmorph.gui.views import PairView
@@ -17,6 +21,7 @@ class ShownPair:
         self._view = view
         self._pair: Pair | None = None
         self._outcome: Outcome | None = None
+        self._painted: tuple[int, ...] = ()
         self._saved: tuple[Pair | None, Outcome | None, dict[str, Any]] | None = None
 
     @property
@@ -29,11 +34,21 @@ class ShownPair:
         if pair is None:
             self._view.clear()
         else:
-            if pair is not self._pair or outcome is None or not self._view.has_pair:
+            if outcome is None or not self._shows(pair):
                 self._show_pair(pair, start)
             if outcome is not None:
                 self._view.update(outcome.registration)
         self._pair, self._outcome = pair, outcome
+
+    def begin(self, pair: Pair, start: Matrix | None) -> None:
+        """Make ready for the pictures of a run; a pair that is shown already stays as it is."""
+        if not self._shows(pair):
+            self.show(pair, None, start)
+
+    def _shows(self, pair: Pair) -> bool:
+        if self._pair is None or not self._view.has_pair or not same_pair(pair, self._pair):
+            return False
+        return _painted(pair) == self._painted  # segmentations may be edited in place
 
     def show_partial(self, partial: Registration) -> None:
         """Show an unfinished state."""
@@ -53,6 +68,7 @@ class ShownPair:
         _put_back(self._view.viewer, window)
 
     def _show_pair(self, pair: Pair, start: Matrix | None) -> None:
+        self._painted = _painted(pair)
         self._view.show_pair(
             pair.fixed,
             pair.moving,
@@ -62,6 +78,29 @@ class ShownPair:
             moving_landmarks=pair.moving_landmarks,
             fixed_landmarks=pair.fixed_landmarks,
         )
+
+
+def same_pair(first: Pair, second: Pair) -> bool:
+    """Whether two pairs were taken from the same layers with nothing changed between."""
+    return all(
+        _same(getattr(first, part.name), getattr(second, part.name)) for part in fields(Pair)
+    )
+
+
+def _painted(pair: Pair) -> tuple[int, ...]:
+    """A number per segmentation that changes when it is edited."""
+    given = [v for v in (pair.moving_labels, pair.fixed_labels) if v is not None]
+    return tuple(zlib.adler32(np.ascontiguousarray(v.data).view(np.uint8)) for v in given)
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, Volume) and isinstance(second, Volume):
+        one, other = (v.data.__array_interface__ for v in (first, second))
+        keys = ("data", "shape", "strides", "typestr")
+        return all(one[k] == other[k] for k in keys) and np.array_equal(first.affine, second.affine)
+    if first is None or second is None:
+        return first is second
+    return isinstance(first, np.ndarray) and np.array_equal(first, second)
 
 
 def _window_state(viewer: Any) -> dict[str, Any]:
