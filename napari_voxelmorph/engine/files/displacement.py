@@ -55,34 +55,37 @@ def save_displacement(
     path = Path(path)
     if suffix_of(path, (".nii", ".nii.gz")) is None:
         raise InputError(f"“{path.name}”: a displacement field is saved as .nii.gz or .nii.")
-    grid, other = registration.fixed, registration.moving
-    if inverse:
-        grid, other = other, grid
+    grid = registration.moving if inverse else registration.fixed
     if frames.sheared(grid.affine) > _MOST_SHEAR:
         raise InputError(
             f"The voxel axes of “{grid.name}” are not at right angles, and ITK displacement fields "
             "must be. Save a session instead, or resample the image to a straight grid first."
         )
-    ndim = grid.ndim
-    vectors = np.empty((*grid.shape, *(1,) * (4 - ndim), ndim), np.float32, order="F")
-    to_itk, other_to_itk = frames.itk_affine(grid), frames.world_to_itk(other)
-    for start in range(grid.shape[0]):
-        voxels = _plane_voxels(start, grid.shape)
-        worlds = _apply(grid.affine, voxels)
-        move = registration.moving_to_fixed if inverse else registration.fixed_to_moving
-        there = _apply(other_to_itk, move(worlds))
-        step = there - _apply(to_itk, voxels)
-        vectors[start] = step.reshape(vectors.shape[1:])
     affine = np.eye(4)
-    keep = [*range(ndim), 3]
-    affine[np.ix_(keep, keep)] = frames.flip_lps(ndim) @ to_itk
-    image = nibabel.Nifti1Image(vectors, affine)
+    keep = [*range(grid.ndim), 3]
+    affine[np.ix_(keep, keep)] = frames.flip_lps(grid.ndim) @ frames.itk_affine(grid)
+    image = nibabel.Nifti1Image(_vectors(registration, inverse), affine)
     set_place(image, affine)
     image.header.set_intent(nifti.VECTOR_INTENT)
     if frames.is_picture(grid):
         image.header["descrip"] = nifti.UNORIENTED
     with writing(path) as temporary:
         write_image(image, temporary)
+
+
+def _vectors(registration: Registration, inverse: bool) -> NDArray[np.float32]:
+    """T(p) - p in ITK's millimetres, (X, Y, Z, 1, 3) or (X, Y, 1, 1, 2); one plane at a time."""
+    grid, other = registration.fixed, registration.moving
+    move = registration.fixed_to_moving
+    if inverse:
+        grid, other, move = other, grid, registration.moving_to_fixed
+    vectors = np.empty((*grid.shape, *(1,) * (4 - grid.ndim), grid.ndim), np.float32, order="F")
+    to_itk, other_to_itk = frames.itk_affine(grid), frames.world_to_itk(other)
+    for start in range(grid.shape[0]):
+        voxels = _plane_voxels(start, grid.shape)
+        there = _apply(other_to_itk, move(_apply(grid.affine, voxels)))
+        vectors[start] = (there - _apply(to_itk, voxels)).reshape(vectors.shape[1:])
+    return vectors
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,12 +88,7 @@ def load_session(folder: str | os.PathLike[str], follow_references: bool = False
     folder = folder.parent if folder.name == INDEX else folder
     index = _read_index(folder)
     with reading(folder, _WHAT):
-        field = None
-        if index["field"] is not None:
-            entry = index["field"]
-            data = session_arrays.read_array(folder, entry)
-            scale, offset = np.array(entry["scale"]), np.array(entry["offset"])
-            field = Field(data, scale, offset, entry["kind"])
+        field = None if index["field"] is None else _read_field(folder, index["field"])
         volumes = {
             role: session_arrays.read_image(folder, index[role], follow_references)
             for role in ("fixed", "moving")
@@ -139,6 +134,11 @@ def _field_index(field: Field) -> dict[str, Any]:
         "offset": field.offset,
         "sha256": session_arrays.digest(field.data),
     }
+
+
+def _read_field(folder: Path, entry: dict[str, Any]) -> Field:
+    data = session_arrays.read_array(folder, entry)
+    return Field(data, np.array(entry["scale"]), np.array(entry["offset"]), entry["kind"])
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
