@@ -7,6 +7,8 @@ needs for itself.  So drawing is measured, and given a fifth of the time.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QWidget
@@ -23,19 +25,24 @@ class Pace:
     def __init__(self) -> None:
         self._next = 0.0
 
-    def due(self) -> bool:
-        """Whether to draw now; if so, the time until all is painted is measured."""
+    def due(self, afterwards: Callable[[], None]) -> bool:
+        """Whether to draw now; if so, the time until all is painted is measured.
+
+        `afterwards` is called when it is, for what need not be in the same picture.
+        """
         now = time.monotonic()
         if now < self._next:
             return False
         self._next = now + _LONGEST_WAIT
         # What is drawn now is painted in the next turn of the event loop, or the one after.
-        QTimer.singleShot(0, lambda: QTimer.singleShot(0, lambda: self._painted(now)))
+        painted = partial(self._painted, now, afterwards)
+        QTimer.singleShot(0, lambda: QTimer.singleShot(0, painted))
         return True
 
-    def _painted(self, began: float) -> None:
+    def _painted(self, began: float, afterwards: Callable[[], None]) -> None:
         cost = time.monotonic() - began
         self._next = time.monotonic() + min(cost * (1 / _SHARE - 1), _LONGEST_WAIT)
+        afterwards()
 
 
 def slow_the_wheel(window: QWidget | None) -> None:

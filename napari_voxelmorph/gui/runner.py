@@ -140,13 +140,15 @@ class Runner:
         self._engine.cancel("run")
 
     def _on_step(self, step: Any, partial: Any) -> None:
-        if not self._pace.due():
+        if not self._pace.due(lambda: self._show_activity(step.fraction)):
             return
         self._dock.controls.show_step(step.phase, step.fraction, step.seconds_left)
         if partial is not None:
             self._draw(lambda: self._shown.show_partial(partial))
+
+    def _show_activity(self, fraction: float) -> None:
         if self._activity is not None:
-            self._activity.show_fraction(step.fraction)
+            self._activity.show_fraction(fraction)
 
     def _on_done(self, outcome: Outcome) -> None:
         self._end()

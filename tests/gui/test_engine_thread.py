@@ -48,7 +48,7 @@ def test_a_result_comes_back_on_the_main_thread(engine, qtbot):
     assert QThread.currentThread() is QCoreApplication.instance().thread()
 
 
-def test_steps_are_shown_at_most_ten_times_a_second_with_pictures(engine, qtbot):
+def test_steps_are_shown_at_most_five_times_a_second_with_pictures(engine, qtbot):
     steps, done = [], []
 
     def work():
@@ -62,7 +62,7 @@ def test_steps_are_shown_at_most_ten_times_a_second_with_pictures(engine, qtbot)
     qtbot.waitUntil(lambda: bool(done))
     assert 2 <= len(steps) <= 9
     assert steps[0] == (0, 0)
-    assert 1 <= sum(p is not None for _, p in steps) <= 5
+    assert all(picture == index for index, picture in steps)
 
 
 def test_a_sleeping_window_finds_only_the_newest_step(engine, qtbot):
@@ -70,14 +70,14 @@ def test_a_sleeping_window_finds_only_the_newest_step(engine, qtbot):
 
     def work():
         for i in range(8):
-            time.sleep(0.11)
+            time.sleep(0.21)
             yield SimpleNamespace(index=i)
 
     engine.submit(work, lane="run", on_step=lambda s, p: steps.append(s.index),
                   on_done=lambda r: done.append(r))  # fmt: skip
-    time.sleep(1.2)
+    time.sleep(2.2)
     qtbot.waitUntil(lambda: bool(done))
-    assert steps == [7]
+    assert len(steps) == 1 and steps[0] >= 4
 
 
 def test_cancel_closes_the_generator_after_one_step(engine, qtbot):
