@@ -5,7 +5,8 @@ saved session are all built from this class (label, bounds and help are in its m
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from numbers import Real
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from napari_voxelmorph.engine.errors import InputError
 
@@ -96,17 +97,40 @@ class RegistrationConfig:
     device: str = _parameter("auto", "Device", "auto, cpu, cuda, cuda:1, mps", advanced=True)
 
     def __post_init__(self) -> None:
-        if not self.iterations or any(int(n) != n or n < 0 for n in self.iterations):
-            raise InputError(
-                f"iterations: expected whole numbers, coarse to fine, such as 100,60,20; got {self.iterations}."
-            )
+        object.__setattr__(self, "iterations", _whole_numbers(self.iterations))
         for f in fields(self):
-            low, high = f.metadata.get("min"), f.metadata.get("max")
-            value = getattr(self, f.name)
-            if low is not None and not low <= value <= high:
-                raise InputError(f"{f.name}: expected a number from {low} to {high}, got {value}.")
+            value, kind = getattr(self, f.name), _TYPES[f.name]
+            if f.metadata.get("min") is not None:
+                _check_number(f.name, value, f.metadata["min"], f.metadata["max"], kind)
+            elif get_origin(kind) is Literal and value not in get_args(kind):
+                names = ", ".join(get_args(kind))
+                raise InputError(f"{f.name}: expected one of {names}; got {value!r}.")
+            elif kind in (bool, str) and not isinstance(value, kind):
+                wanted = "True or False" if kind is bool else "a name"
+                raise InputError(f"{f.name}: expected {wanted}, got {value!r}.")
 
 
+def _whole_numbers(values: Any) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(n) for n in values)
+        exact = all(n == v for n, v in zip(numbers, values, strict=True))
+    except (TypeError, ValueError, OverflowError):
+        numbers, exact = (), False
+    if not exact or not numbers or min(numbers) < 0 or isinstance(values, str):
+        raise InputError(
+            f"iterations: expected whole numbers, coarse to fine, such as 100,60,20; got {values}."
+        )
+    return numbers
+
+
+def _check_number(name: str, value: Any, low: float, high: float, kind: Any) -> None:
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not low <= value <= high or (kind is int and int(value) != value):
+        what = "a whole number" if kind is int else "a number"
+        raise InputError(f"{name}: expected {what} from {low} to {high}, got {value}.")
+
+
+_TYPES = get_type_hints(RegistrationConfig)
 DEFAULT = RegistrationConfig()
 
 #: Presets in the order in which the window offers them: name -> (config, one line of help).

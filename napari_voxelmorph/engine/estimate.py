@@ -12,10 +12,18 @@ from napari_voxelmorph.engine.device import free_memory
 from napari_voxelmorph.engine.errors import NotEnoughMemoryError
 from napari_voxelmorph.engine.geometry.volume import Volume
 
-#: Bytes per voxel of the finest level that the optimiser holds at once (measured, see
-#: benchmarks/NOTES.md), and per voxel of the two inputs.
-_BYTES_PER_WORK_VOXEL = {"cpu": 60, "cuda": 240, "mps": 240}
-_BYTES_PER_INPUT_VOXEL = 12
+#: The process with its libraries, before any image is read.
+_BASELINE = 3.2e8
+#: Bytes per voxel of the finest level that the optimiser holds at its peak, measured on real
+#: brains by the peak of the process (symmetric: what a second term adds).
+_BYTES_PER_WORK_VOXEL = {"lncc": 60, "mse": 55, "mi": 90, "mind": 300}
+_BYTES_SYMMETRIC = {"lncc": 25, "mse": 10, "mi": 10, "mind": 110}
+#: GPUs hold the tape of torch besides.
+_DEVICE_FACTOR = {"cpu": 1.0, "cuda": 4.0, "mps": 4.0}
+#: Resampling and the metrics need this per voxel of the fixed image, whatever the level.
+_BYTES_PER_FIXED_VOXEL = 43
+#: Copies of each input voxel, besides the voxel as it came.
+_BYTES_PER_INPUT_VOXEL = 10
 #: Seconds per million finest-level voxels and iteration, on two CPU cores.
 _SECONDS_PER_MILLION = {"cpu": 0.12, "cuda": 0.004, "mps": 0.02}
 
@@ -43,13 +51,17 @@ def work_voxels(fixed: Volume, resolution: float) -> float:
 def estimate(
     fixed: Volume, moving: Volume, config: RegistrationConfig, device: torch.device
 ) -> Estimate:
-    """What a run will need."""
-    inputs = (fixed.data.size + moving.data.size) * _BYTES_PER_INPUT_VOXEL
+    """What a run will need, the process and its libraries included."""
+    held = sum(v.data.size * (v.data.itemsize + _BYTES_PER_INPUT_VOXEL) for v in (fixed, moving))
+    need = held + _BASELINE
+    least = fixed.data.size * _BYTES_PER_FIXED_VOXEL
     if config.transform == "none":
-        return Estimate(int(inputs + 3e8), 3.0)
+        return Estimate(int(need + least), 3.0)
     voxels = work_voxels(fixed, config.resolution)
+    per_voxel = _BYTES_PER_WORK_VOXEL[config.similarity]
+    per_voxel += _BYTES_SYMMETRIC[config.similarity] * config.symmetric
+    need += max(least, voxels * per_voxel * _DEVICE_FACTOR[device.type])
     factor = 4 if config.similarity in ("mind", "mi") else 1
-    need = voxels * _BYTES_PER_WORK_VOXEL[device.type] * factor + inputs + 3e8
     passes = sum(n / 8.0**i for i, n in enumerate(reversed(config.iterations)))
     seconds = 3.0 + voxels / 1e6 * passes * _SECONDS_PER_MILLION[device.type] * factor
     return Estimate(int(need), seconds * (2 if config.symmetric else 1))
@@ -65,7 +77,7 @@ def check_memory(
         return
     base = max(config.resolution, min(fixed.spacing))
     for factor in (1.5, 2, 3, 4, 6, 8):
-        coarser = replace(config, resolution=min(20.0, round(base * factor, 2)))
+        coarser = replace(config, resolution=min(20.0, float(f"{base * factor:.2g}")))
         smaller = estimate(fixed, moving, coarser, device).bytes
         if smaller <= free:
             raise NotEnoughMemoryError(

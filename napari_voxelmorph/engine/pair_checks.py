@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from napari_voxelmorph.engine.errors import InputError
@@ -10,6 +12,10 @@ from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 #: By the headers, less of the fixed field of view than this is covered: they cannot be trusted.
 _APART = 0.25
 _SANE_SPACING = (1e-4, 100.0)  # mm: from microscopy to the coarsest survey scan
+#: Squares of larger or smaller values leave single precision.
+_SANE_VALUES = (1e-16, 1e16)
+#: One image this many times as wide as the other: a unit is wrong.
+_SANE_SIZES = 30.0
 
 
 def check_pair(
@@ -26,14 +32,23 @@ def check_pair(
         )
     for volume in (moving, fixed):
         _check_image(volume)
+    _check_sizes(moving, fixed)
     for mask, volume in ((moving_mask, moving), (fixed_mask, fixed)):
         if mask is not None:
             check_same_grid(mask, volume, "mask")
-            if not np.any(mask.data):
+            if not mask_of(mask).data.any():
                 raise InputError(
                     f"The mask “{mask.name}” is empty: it leaves nothing of “{volume.name}” to compare."
                 )
     return _finite(moving), _finite(fixed)
+
+
+def mask_of(volume: Volume) -> Volume:
+    """The mask as booleans: everything that is not zero (NaN is)."""
+    data = volume.data != 0
+    if volume.data.dtype.kind == "f":
+        data &= ~np.isnan(volume.data)
+    return volume.with_data(data, kind="labels")
 
 
 def check_same_grid(other: Volume, volume: Volume, what: str = "segmentation") -> None:
@@ -43,12 +58,10 @@ def check_same_grid(other: Volume, volume: Volume, what: str = "segmentation") -
             f"The {what} “{other.name}” has shape {other.shape}, but its image “{volume.name}” has "
             f"{volume.shape}. Choose the {what} that was drawn on this image, or resample it first."
         )
-    corner = np.array(volume.shape) - 1.0
-    ends = np.stack([np.zeros_like(corner), corner])
-    apart = [
-        end @ (other.affine - volume.affine)[:-1, :-1].T + (other.affine - volume.affine)[:-1, -1]
-        for end in ends
-    ]
+    # Every corner: swapped axes leave the first and the last where they were.
+    corners = np.array(list(product(*((0.0, n - 1.0) for n in volume.shape))))
+    difference = other.affine - volume.affine
+    apart = corners @ difference[:-1, :-1].T + difference[:-1, -1]
     if np.abs(apart).max() > 0.5 * min(volume.spacing):
         raise InputError(
             f"The {what} “{other.name}” has the shape of “{volume.name}” but lies "
@@ -72,10 +85,34 @@ def _check_image(volume: Volume) -> None:
     values = volume.data if finite is None or finite.all() else volume.data[finite]
     if values.size == 0:
         raise InputError(f"“{volume.name}” holds no finite value (all NaN or infinite).")
-    if values.min() == values.max():
+    _check_values(float(values.min()), float(values.max()), volume.name)
+
+
+def _check_values(low: float, high: float, name: str) -> None:
+    if low == high:
         raise InputError(
-            f"“{volume.name}” is constant (every voxel is {values.min():g}): there is nothing to "
+            f"“{name}” is constant (every voxel is {low:g}): there is nothing to "
             "align. Choose another image."
+        )
+    largest = max(abs(low), abs(high))
+    if largest > _SANE_VALUES[1] or high - low < _SANE_VALUES[0]:
+        raise InputError(
+            f"“{name}” holds values from {low:g} to {high:g}, beyond what single precision can "
+            "compare. Rescale its intensities, say to 0 … 1000."
+        )
+    if high - low < 1e-5 * largest:
+        raise InputError(
+            f"“{name}” holds values from {low:.9g} to {high:.9g}: next to such numbers the "
+            "differences are lost in single precision. Subtract the offset first."
+        )
+
+
+def _check_sizes(moving: Volume, fixed: Volume) -> None:
+    across = [float(np.linalg.norm(np.array(v.shape) * v.spacing)) for v in (moving, fixed)]
+    if max(across) > _SANE_SIZES * min(across):
+        raise InputError(
+            f"“{moving.name}” is {across[0]:.3g} mm across and “{fixed.name}” {across[1]:.3g} mm: "
+            "one spacing must be wrong. Mend it in the header (is its unit metres or microns?)."
         )
 
 

@@ -35,9 +35,9 @@ def set_threads(n: int) -> None:
     global _pool, _threads
     with _lock:
         _threads = max(1, int(n))
-        if _pool is not None:
-            _pool.shutdown(wait=False)
-            _pool = None
+        # Not shut down: whoever just took the old pool may still hand it work; its threads
+        # end when nobody holds it any more.
+        _pool = None
 
 
 def _executor() -> ThreadPoolExecutor:
@@ -46,6 +46,16 @@ def _executor() -> ThreadPoolExecutor:
         if _pool is None:
             _pool = ThreadPoolExecutor(_threads, thread_name_prefix="voxelmorph-kernel")
         return _pool
+
+
+def _after_fork() -> None:
+    """A forked child has none of its parent's threads."""
+    global _pool, _lock
+    _lock, _pool = threading.Lock(), None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def run_slabs(

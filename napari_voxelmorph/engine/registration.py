@@ -27,7 +27,7 @@ from napari_voxelmorph.engine.evaluation.quality import quality
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
 from napari_voxelmorph.engine.optimization.affine import align
 from napari_voxelmorph.engine.optimization.deformable import deform
-from napari_voxelmorph.engine.pair_checks import beginning, check_pair
+from napari_voxelmorph.engine.pair_checks import beginning, check_pair, mask_of
 from napari_voxelmorph.engine.provenance import provenance
 from napari_voxelmorph.engine.result import Registration
 
@@ -106,7 +106,10 @@ class Registrar:
         """
         moving, fixed = check_pair(moving, fixed, moving_mask, fixed_mask)
         self._pair = (moving, fixed)
-        self._masks = (moving_mask, fixed_mask)
+        self._masks = (
+            None if moving_mask is None else mask_of(moving_mask),
+            None if fixed_mask is None else mask_of(fixed_mask),
+        )
 
     def register(
         self,

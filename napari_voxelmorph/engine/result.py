@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +16,12 @@ from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry import kernels
 from napari_voxelmorph.engine.geometry.field import Field, block_of, pad_3d
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
+from napari_voxelmorph.engine.geometry.voxels import NO_FIELD, check_fill, matrix_3d, voxels_of
 from napari_voxelmorph.engine.parallel import run_slabs
 
 Mode = Literal["linear", "nearest", "cubic"]
 Points = NDArray[np.float64]
-_ORDER = {"nearest": 0, "linear": 1, "cubic": 3}
-_NO_FIELD = np.zeros((3, 0, 0, 0), np.float32)
+_ORDER = {"nearest": kernels.NEAREST, "linear": kernels.LINEAR, "cubic": kernels.CUBIC}
 #: Blocks above this many voxels use all threads; below, a slice must not wait for a busy pool.
 _SMALL = 600_000
 
@@ -66,6 +65,10 @@ class Registration:
             )
         affine = np.array(self.affine, dtype=np.float64)
         check_affine(affine, self.fixed.ndim)
+        if self.field is not None and self.field.ndim != self.fixed.ndim:
+            raise InputError(
+                f"The field is {self.field.ndim}-D, but the images are {self.fixed.ndim}-D."
+            )
         object.__setattr__(self, "affine", affine)
 
     @property
@@ -137,113 +140,87 @@ class Registration:
         mode = mode or ("nearest" if volume.kind == "labels" else "linear")
         if mode not in _ORDER:
             raise InputError(f"warp: mode must be one of {sorted(_ORDER)}, got {mode!r}.")
-        target = self.moving if inverse else self.fixed
-        start, step, shape = block_of(index, target.shape)
-        image, ids = _prepared(volume, mode)
-        fill_value = float(np.searchsorted(ids, fill)) if ids is not None else fill
-        if inverse:
-            out = self._push(image, volume, start, step, shape, mode, fill_value)
-        else:
-            out = self._pull(image, volume, start, step, shape, mode, fill_value)
-        if ids is not None:
-            return ids[out.astype(np.int64)].astype(volume.data.dtype)
-        return out.astype(volume.data.dtype) if mode == "nearest" else out
-
-    def _pull(
-        self,
-        image: NDArray[np.float32],
-        volume: Volume,
-        start: Points,
-        step: Points,
-        shape: tuple[int, ...],
-        mode: Mode,
-        fill: float,
-    ) -> NDArray[np.float32]:
-        matrix = np.linalg.inv(volume.affine) @ self.affine @ self.fixed.affine
-        data, scale, offset = _NO_FIELD, np.ones(3), np.zeros(3)
-        if self.field is not None:
-            data = self.field.forward
-            scale = np.array(pad_3d(self.field.scale, 1.0))
-            offset = np.array(pad_3d(self.field.offset, 0.0))
-        out = np.empty(pad_3d(shape, 1), np.float32)
-        args = (
-            image,
-            _matrix_3d(matrix),
-            data,
-            scale,
-            offset,
-            np.array(pad_3d(start, 0.0)),
-            np.array(pad_3d(step, 1.0)),
-            _ORDER[mode],
-            np.float32(fill),
-            out,
-        )
-        if out.size > _SMALL:
-            run_slabs(kernels.warp_image, out.shape[0], *args)
-        else:
-            kernels.warp_image(*args, 0, out.shape[0])
-        return out.reshape(shape)
-
-    def _push(
-        self,
-        image: NDArray[np.float32],
-        volume: Volume,
-        start: Points,
-        step: Points,
-        shape: tuple[int, ...],
-        mode: Mode,
-        fill: float,
-    ) -> NDArray[np.float32]:
-        """Onto the moving grid: y = A_f⁻¹ affine⁻¹ A_m p, ``y + u_inv(y)``, then the volume."""
-        moving_to_fixed = np.linalg.inv(self.affine @ self.fixed.affine) @ self.moving.affine
-        into_volume = np.linalg.inv(volume.affine) @ self.fixed.affine
-        data, scale, offset = _NO_FIELD, np.ones(3), np.zeros(3)
-        if self.field is not None:
-            data = self.field.backward
-            scale = np.array(pad_3d(self.field.scale, 1.0))
-            offset = np.array(pad_3d(self.field.offset, 0.0))
-        out = np.empty(pad_3d(shape, 1), np.float32)
-        args = (
-            image,
-            _matrix_3d(moving_to_fixed),
-            _matrix_3d(into_volume),
-            data,
-            scale,
-            offset,
-            np.array(pad_3d(start, 0.0)),
-            np.array(pad_3d(step, 1.0)),
-            _ORDER[mode],
-            np.float32(fill),
-            out,
-        )
-        if out.size > _SMALL:
-            run_slabs(kernels.warp_image_inverse, out.shape[0], *args)
-        else:
-            kernels.warp_image_inverse(*args, 0, out.shape[0])
-        return out.reshape(shape)
+        if mode == "nearest":
+            return self._warp_ids(volume, kernels.NEAREST, fill, index, inverse)
+        image, _ = voxels_of(volume)
+        return self._resample(volume, image, _ORDER[mode], fill, index, inverse)
 
     def warp_labels(
         self, volume: Volume, index: tuple[Any, ...] | None = None, inverse: bool = False
     ) -> NDArray[Any]:
         """Warp a segmentation: linear on each label's mask, the largest share wins.
 
-        Smoother borders than nearest; ties go to the smaller id.
+        Smoother borders than nearest; ties go to the smaller id.  Every id stays exact.
         """
-        target = self.moving if inverse else self.fixed
-        _, _, shape = block_of(index, target.shape)
-        best = np.full(shape, 1e-6, np.float32)
-        moved = np.zeros(shape, volume.data.dtype)
-        nearest = self.warp(volume, "nearest", index=index, inverse=inverse)
-        for label in np.unique(nearest):
-            if label == 0 and len(np.unique(nearest)) == 1:
-                continue
-            mask = volume.with_data((volume.data == label).astype(np.float32), kind="image")
-            # Outside the segmentation there is background.
-            share = self.warp(mask, "linear", fill=float(label == 0), index=index, inverse=inverse)
-            wins = share > best
-            best[wins] = share[wins]
-            moved[wins] = label
-        return moved
+        return self._warp_ids(volume, kernels.MAJORITY, 0, index, inverse)
+
+    def _warp_ids(
+        self,
+        volume: Volume,
+        order: int,
+        fill: float,
+        index: tuple[Any, ...] | None,
+        inverse: bool,
+    ) -> NDArray[Any]:
+        check_fill(fill, volume)
+        image, table = voxels_of(volume, as_ids=True)
+        dtype = volume.data.dtype
+        if table is None:
+            return self._resample(volume, image, order, fill, index, inverse).astype(dtype)
+        # One place more than the table has, for the fill value.
+        places = self._resample(volume, image, order, table.size, index, inverse)
+        return np.append(table, np.array([fill]).astype(dtype))[places.astype(np.int64)]
+
+    def _resample(
+        self,
+        volume: Volume,
+        image: NDArray[np.float32],
+        order: int,
+        fill: float,
+        index: tuple[Any, ...] | None,
+        inverse: bool,
+    ) -> NDArray[np.float32]:
+        """One resampling of `image`, the voxels of `volume`, onto a block of the target grid."""
+        if volume.ndim != self.ndim:
+            raise InputError(
+                f"warp: “{volume.name}” is {volume.ndim}-D, but this is a registration of "
+                f"{self.ndim}-D images."
+            )
+        start, step, shape = block_of(index, (self.moving if inverse else self.fixed).shape)
+        out = np.empty(pad_3d(shape, 1), np.float32)
+        kernel: Any = kernels.warp_image_inverse if inverse else kernels.warp_image
+        args = (
+            image,
+            *self._matrices(volume, inverse),
+            *self._deformation(inverse),
+            np.array(pad_3d(start, 0.0)),
+            np.array(pad_3d(step, 1.0)),
+            order,
+            np.float32(fill),
+            out,
+        )
+        if out.size > _SMALL:
+            run_slabs(kernel, out.shape[0], *args)
+        else:
+            kernel(*args, 0, out.shape[0])
+        return out.reshape(shape)
+
+    def _matrices(self, volume: Volume, inverse: bool) -> list[NDArray[np.float64]]:
+        """Fixed voxel to volume voxel; inverse: moving voxel to fixed voxel, then to volume."""
+        if not inverse:
+            return [matrix_3d(np.linalg.inv(volume.affine) @ self.affine @ self.fixed.affine)]
+        to_fixed = np.linalg.inv(self.affine @ self.fixed.affine) @ self.moving.affine
+        return [matrix_3d(to_fixed), matrix_3d(np.linalg.inv(volume.affine) @ self.fixed.affine)]
+
+    def _deformation(
+        self, inverse: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+        """Displacement on the field's grid, and the scale and offset of that grid."""
+        if self.field is None:
+            return NO_FIELD, np.ones(3), np.zeros(3)
+        data = self.field.backward if inverse else self.field.forward
+        scale, offset = pad_3d(self.field.scale, 1.0), pad_3d(self.field.offset, 0.0)
+        return data, np.array(scale), np.array(offset)
 
     def fixed_to_moving(self, points: Points) -> Points:
         """Points (N, D), fixed world mm, to where they lie in the moving world."""
@@ -262,33 +239,13 @@ class Registration:
 
 
 def _apply(matrix: Matrix, points: Points) -> Points:
-    points = np.asarray(points, dtype=np.float64).reshape(-1, matrix.shape[0] - 1)
+    points, ndim = np.asarray(points, dtype=np.float64), matrix.shape[0] - 1
+    if points.size == 0:
+        return np.zeros((0, ndim))
+    if points.ndim > 2 or points.shape[-1] != ndim:
+        raise InputError(
+            f"Points must be an array of shape (N, {ndim}), in world millimetres; got "
+            f"{points.shape}."
+        )
+    points = points.reshape(-1, ndim)
     return np.asarray(points @ matrix[:-1, :-1].T + matrix[:-1, -1], np.float64)
-
-
-def _matrix_3d(matrix: Matrix) -> NDArray[np.float64]:
-    """The upper (3, 4) part; a 2-D matrix gets an untouched first axis."""
-    if matrix.shape[0] == 4:
-        return np.ascontiguousarray(matrix[:3])
-    out = np.eye(4)
-    out[1:, 1:] = matrix
-    return np.ascontiguousarray(out[:3])
-
-
-_cache: WeakKeyDictionary[Volume, dict[bool, tuple[NDArray[np.float32], NDArray[Any] | None]]] = (
-    WeakKeyDictionary()
-)
-
-
-def _prepared(volume: Volume, mode: Mode) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
-    """float32 3-D copy of the voxels and, for ids that float32 cannot hold, their table."""
-    exact = mode == "nearest" and volume.data.dtype.kind in "iu" and volume.data.dtype.itemsize > 2
-    kept = _cache.setdefault(volume, {})
-    if exact not in kept:
-        data, ids = volume.data, None
-        if exact and max(abs(int(data.max())), abs(int(data.min()))) >= 2**24:
-            ids, inverse = np.unique(np.append(data.reshape(-1), 0), return_inverse=True)
-            data = inverse[:-1].reshape(data.shape)
-        array = np.ascontiguousarray(data, dtype=np.float32)
-        kept[exact] = (array if array.ndim == 3 else array[None], ids)
-    return kept[exact]

@@ -40,7 +40,7 @@ def quality(
     fixed = np.ascontiguousarray(result.fixed.data, np.float32)
     mask = foreground(fixed.reshape((1,) * (3 - fixed.ndim) + fixed.shape)).reshape(fixed.shape)
     if fixed_mask is not None:
-        mask = fixed_mask.data > 0
+        mask = fixed_mask.data != 0
     metrics = {
         "similarity_before": local_correlation(fixed, before.warp(before.moving, "linear"), mask),
         "similarity_after": local_correlation(fixed, np.asarray(result.moved.data), mask),
@@ -110,5 +110,5 @@ def _three_d(image: Array) -> Array:
 
 def _scaled(image: Array, inside: NDArray[np.bool_]) -> Array:
     values = image[inside]
-    deviation = float(values.std())
-    return np.asarray((image - values.mean()) / (deviation if deviation > 0 else 1.0), np.float32)
+    mean, deviation = values.mean(dtype=np.float64), values.std(dtype=np.float64)
+    return np.asarray((image - mean) / (deviation if deviation > 0 else 1.0), np.float32)

@@ -48,11 +48,15 @@ class Field:
             )
         if self.kind not in ("velocity", "displacement"):
             raise InputError(f"Field: kind must be velocity or displacement, got {self.kind!r}.")
+        if not np.isfinite(data).all():
+            raise InputError("Field: the data hold NaN or infinite numbers.")
         object.__setattr__(self, "data", data)
         for name in ("scale", "offset"):
             value = np.array(getattr(self, name), dtype=np.float64).reshape(-1)
             if value.shape != (ndim,) or not np.isfinite(value).all():
                 raise InputError(f"Field: {name} must be {ndim} finite numbers, got {value}.")
+            if name == "scale" and (value <= 0).any():
+                raise InputError(f"Field: scale must be above zero, got {value}.")
             object.__setattr__(self, name, value)
 
     @property
@@ -95,19 +99,24 @@ class Field:
         if out.size > 600_000:
             run_slabs(kernels.sample_field, out.shape[1], source, *place, out)
         else:
-            kernels.sample_field(source, *place, out, 0, out.shape[1])
+            kernels.sample_field(source, *place, out, 0, out.shape[1])  # type: ignore[call-arg]
         return out[3 - ndim :].reshape(ndim, *shape)
 
     def at(self, points: NDArray[np.float64], inverse: bool = False) -> NDArray[np.float64]:
         """Displacement in fixed voxels at points (N, D) given in fixed voxels."""
         source = self.backward if inverse else self.forward
         local = (np.asarray(points, np.float64) - self.offset) / self.scale
+        # An unknown place has no voxel to look at, and moves to an unknown place.
+        unknown = ~np.isfinite(local).all(axis=1)
+        local[unknown] = 0.0
         lead = np.zeros((len(local), 3 - self.ndim))
         out = np.empty((len(local), 3), np.float32)
         kernels.sample_points(
             source, np.ascontiguousarray(np.hstack([lead, local])), out, 0, len(local)
         )
-        return out[:, 3 - self.ndim :].astype(np.float64)
+        found = out[:, 3 - self.ndim :].astype(np.float64)
+        found[unknown] = np.nan
+        return found
 
 
 def pad_3d(values: object, lead: float) -> tuple:  # type: ignore[type-arg]

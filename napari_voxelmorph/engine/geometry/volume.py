@@ -126,7 +126,7 @@ def check_affine(affine: Matrix, ndim: int, name: str = "affine") -> None:
     if not np.isfinite(affine).all():
         raise InputError(f"“{name}”: the affine matrix holds NaN or infinite numbers.")
     last = np.eye(ndim + 1)[-1]
-    if not np.allclose(affine[-1], last):
+    if affine.any() and not np.allclose(affine[-1], last):
         raise InputError(f"“{name}”: the last row of the affine matrix must be {last.tolist()}.")
     columns = np.linalg.norm(affine[:-1, :-1], axis=0)
     if (columns == 0).any() or abs(np.linalg.det(affine[:-1, :-1] / columns)) < 1e-4:

@@ -75,7 +75,8 @@ def deform(
         factors = level.factors * level.ratio
         done, share = sum(costs[:index]) / max(1.0, sum(costs)), costs[index] / max(1.0, sum(costs))
         climb = _climb(ops, level, state, config, _place(index, count), iterations)
-        state = yield from _tell(climb, grid, factors, config, ops, level, done, share, iterations)
+        place = (done, share, iterations)
+        state = yield from _tell(climb, grid, factors, config, ops, level, fixed.ndim, *place)
     return _field(ops, state, grid, factors, config, fixed.ndim)
 
 
@@ -86,12 +87,12 @@ def _tell(
     config: RegistrationConfig,
     ops: Ops,
     level: Level,
+    ndim: int,
     done: float,
     share: float,
     iterations: int,
 ) -> Generator[DeformStep, None, Any]:
     """Turn the bare iterations of a level into `DeformStep`s; return the level's best state."""
-    ndim = 2 if level.fixed.shape[0] == 1 and grid.fixed.shape[0] == 1 else 3
     count = 0
     while True:
         try:

@@ -1,8 +1,8 @@
 """Mutual information of two images and its slope with respect to the second, by a table.
 
 With a hat (linear) Parzen window on the moved intensity, the derivative of mutual information
-by one moved value is the derivative, at that value, of ``log p(f, w) / p(w)`` along w
-(Viola & Wells, IJCV 1997; Thevenaz & Unser, IEEE TIP 2000): one look-up per voxel.
+by one moved value is the difference, along the moved axis, of its derivatives by the cells of
+the table (Thevenaz & Unser, IEEE TIP 2000): one look-up per voxel.
 """
 
 from __future__ import annotations
@@ -30,16 +30,31 @@ def mutual_information_slope(fixed: Tensor, moved: Tensor, weight: Tensor) -> tu
     share = position - low
     cell = (row * _BINS + low).reshape(-1)
     w = weight.reshape(-1)
-    joint = torch.zeros(_BINS * _BINS, device=fixed.device, dtype=torch.float64)
-    joint.index_add_(0, cell, ((1 - share.reshape(-1)) * w).double())
-    joint.index_add_(0, cell + 1, (share.reshape(-1) * w).double())
-    table = _smoothed(joint.reshape(_BINS, _BINS) / joint.sum())
-    p_fixed, p_moved = table.sum(1, keepdim=True), table.sum(0, keepdim=True)
-    log_ratio = (table / (p_fixed * p_moved)).log()
-    value = float((table * log_ratio).sum())
-    change = (log_ratio[:, 1:] - log_ratio[:, :-1]).float() * scale  # (bins, bins - 1)
+    # Apple's GPUs have no double precision.
+    exact = torch.float32 if fixed.device.type == "mps" else torch.float64
+    joint = torch.zeros(_BINS * _BINS, device=fixed.device, dtype=exact)
+    joint.index_add_(0, cell, ((1 - share.reshape(-1)) * w).to(exact))
+    joint.index_add_(0, cell + 1, (share.reshape(-1) * w).to(exact))
+    value, by_cell = _information(joint.reshape(_BINS, _BINS))
+    change = (by_cell[:, 1:] - by_cell[:, :-1]).float() * scale  # (bins, bins - 1)
     slope = change.reshape(-1)[(row * (_BINS - 1) + low.clamp(max=_BINS - 2))]
     return value, slope * weight
+
+
+def _information(joint: Tensor) -> tuple[float, Tensor]:
+    """Mutual information of a table of counts, and its exact slope by each count, times their sum.
+
+    The blur takes part in the slope; it is small work on a small table.
+    """
+    # A level may be too coarse for a thin mask: nothing counts then, and nothing pulls.
+    total = joint.sum().clamp(min=1e-6)
+    with torch.enable_grad():
+        share = (joint / total).requires_grad_(True)
+        table = _smoothed(share)
+        p_fixed, p_moved = table.sum(1, keepdim=True), table.sum(0, keepdim=True)
+        value = (table * (table / (p_fixed * p_moved)).log()).sum()
+        (by_cell,) = torch.autograd.grad(value, share)
+    return float(value.detach()), by_cell
 
 
 def _smoothed(table: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry import kernels
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, voxel_to_voxel
+from napari_voxelmorph.engine.geometry.voxels import NO_FIELD, matrix_3d
 from napari_voxelmorph.engine.parallel import run_slabs
-from napari_voxelmorph.engine.result import _NO_FIELD, _matrix_3d
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -25,6 +25,8 @@ Ints = NDArray[np.int64]
 _MARGIN = 6
 #: No level has fewer voxels than this along an axis that is longer.
 _SMALLEST_AXIS = 8
+#: Fewer common voxels than this say nothing.
+_FEWEST = 8
 #: Below this many voxels the field is as fine as the image.
 _SMALL_IMAGE = 500_000
 
@@ -112,6 +114,8 @@ def prepare(
     step = np.maximum(1.0, config.resolution / spacing) if config.resolution else np.ones(3)
     step[: 3 - fixed.ndim] = 1.0
     shape3 = np.array([1] * (3 - fixed.ndim) + list(fixed.shape))
+    # However coarse a grid is asked for, something is left of a small image.
+    step = np.minimum(step, np.maximum(1.0, shape3 / _SMALLEST_AXIS))
     shape = np.maximum(1, np.ceil(shape3 / step)).astype(int)
     whole = _Sampler(fixed, moving, affine, (step - 1) / 2, step, tuple(shape))
     images = [whole.fixed(fixed), whole.moving(moving)]
@@ -131,6 +135,11 @@ def prepare(
     cut = tuple(slice(a, b) for a, b in box)
     inside = content[cut]
     arrays = [np.ascontiguousarray(_normalised(a[cut], inside)) for a in images]
+    if weight[cut].sum() < _FEWEST:
+        raise InputError(
+            f"The images (within their masks) share {int(weight[cut].sum())} voxels only, too few "
+            "to compare. Choose a larger mask, or none."
+        )
     origin = (step - 1) / 2 + step * np.array([a for a, _ in box])
     return WorkGrid(
         arrays[0], arrays[1], np.ascontiguousarray(weight[cut]), origin, step, spacing * step
@@ -149,7 +158,7 @@ class _Sampler:
         step: NDArray[np.float64],
         shape: tuple[int, ...],
     ):
-        self._to_moving = _matrix_3d(voxel_to_voxel(fixed, moving, affine))
+        self._to_moving = matrix_3d(voxel_to_voxel(fixed, moving, affine))
         self._grid = (np.ascontiguousarray(origin), np.ascontiguousarray(step))
         self._shape = shape
 
@@ -172,7 +181,7 @@ class _Sampler:
             out.shape[0],
             image,
             np.ascontiguousarray(matrix),
-            _NO_FIELD,
+            NO_FIELD,
             np.ones(3),
             np.zeros(3),
             *self._grid,
@@ -215,7 +224,7 @@ def foreground(image: Array) -> NDArray[np.bool_]:
     ]
     if not (corners == background).all():
         background = float(image.min())
-    is_background = np.abs(image - background) <= 1e-6 * max(1.0, float(np.ptp(image)))
+    is_background = np.abs(image - background) <= 1e-6 * float(np.ptp(image))
     if is_background.mean() < 0.1:
         return np.ones(image.shape, bool)
     return np.asarray(~is_background)
@@ -237,6 +246,9 @@ def _normalised(image: Array, inside: NDArray[np.bool_]) -> Array:
     low, high = np.percentile(values[:: max(1, values.size // 200_000)], (0.05, 99.95))
     if high <= low:
         low, high = float(values.min()), float(values.max())
-    mean, deviation = float(values.mean()), float(values.std()) or 1.0
+    # In double precision, and clipped like the image: one hot voxel must not hide the rest.
+    seen = np.clip(values, low, high)
+    mean = float(seen.mean(dtype=np.float64))
+    deviation = float(seen.std(dtype=np.float64)) or 1.0
     clipped = np.clip(image, min(low, float(image.flat[0])), high)
     return ((clipped - mean) / deviation).astype(np.float32)
