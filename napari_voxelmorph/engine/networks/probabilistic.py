@@ -1,0 +1,70 @@
+"""VoxelMorph-diff: a normal distribution over velocities (Dalca et al., MICCAI 2018, MedIA 2019)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_voxelmorph.engine.losses.variational import gaussian_smooth, gaussian_taps
+from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph, field_head
+
+#: As in the reference: variances start constant and small, so that training starts stable.
+LOG_VARIANCE_STD, LOG_VARIANCE_BIAS = 1e-10, -10.0
+
+
+class ProbabilisticVoxelMorph(VoxelMorph):
+    """Mean and log-variance of the velocity; calling the network gives the mean.
+
+    Nothing is drawn at random unless `sample` is asked to: registering twice gives one result.
+    """
+
+    def __init__(
+        self, architecture: Architecture, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__(architecture, generator)
+        self.log_variance = field_head(
+            architecture.ndim,
+            self.unet.out_channels,
+            LOG_VARIANCE_STD,
+            LOG_VARIANCE_BIAS,
+            generator,
+        )
+
+    def distribution(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the velocity, (B, D, *Sg) each; see `forward`."""
+        features = self.features(moving, fixed)
+        mean, log_variance = self.field(features), self.log_variance(features)
+        return self.cropped(mean, moving), self.cropped(log_variance, moving)
+
+
+def sample(
+    mean: Tensor, log_variance: Tensor, generator: torch.Generator, smoothing: float = 0.0
+) -> Tensor:
+    """A velocity drawn from the posterior, differentiable in its parameters.
+
+    ``z = μ + G ∗ (exp(½ log σ²) · ε)``, with a Gaussian G of standard deviation `smoothing`
+    (voxels of the field); 0 is the diagonal posterior, ``z = μ + σ ε``.
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor (B, D, *Sg)
+    generator : torch.Generator
+        On the device of `mean`.
+    """
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    noise = noise * torch.exp(0.5 * log_variance)
+    if smoothing > 0:
+        noise = gaussian_smooth(noise, gaussian_taps(smoothing).to(mean))
+    return mean + noise
+
+
+def deviation(log_variance: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Standard deviation of each velocity component, (B, D, *Sg), without sampling.
+
+    For a smoothed posterior ``sqrt((g² ∗ d²)(x))``: one convolution with the squared kernel.
+    """
+    variance = torch.exp(log_variance)
+    if smoothing > 0:
+        variance = gaussian_smooth(variance, gaussian_taps(smoothing).to(variance) ** 2)
+    return variance.sqrt()
