@@ -24,7 +24,9 @@ FLOORS = {
     **dict.fromkeys(
         ("result", "provenance", "pair_checks", "losses", "networks", "synthesis", "files"), 2
     ),
-    **dict.fromkeys(("checkpoints", "evaluation", "optimization", "estimate", "onto"), 3),
+    **dict.fromkeys(
+        ("checkpoints", "evaluation", "optimization", "estimate", "keras_import", "onto"), 3
+    ),
     **dict.fromkeys(("training", "registration", "lambda_sweep"), 4),
     **dict.fromkeys(("templates", "segmentation", "cohort", "report"), 5),
 }

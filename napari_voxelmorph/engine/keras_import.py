@@ -1,0 +1,144 @@
+"""Weights of the VoxelMorph papers: Keras files (.h5) of 2018, read into our networks.
+
+Only the layer list (JSON) and the arrays are read.  These files may also hold Python code, for
+Keras' own loader; it is never looked at.
+
+Conventions of those files: the moving image comes first; kernels are (3, 3, 3, in, out); the
+field's components are in array order, in voxels of its own grid; a half-resolution velocity
+is integrated by seven squarings, sampled at x / 2 and doubled.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.registry import build
+from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph
+
+_HEADS = {"flow": "field", "log_sigma": "log_variance"}
+_PASSIVE = {"InputLayer", "Concatenate", "LeakyReLU", "SpatialTransformer", "Lambda", "VecInt"}
+_LARGEST = 2**30
+
+
+def import_keras(path: str | Path) -> VoxelMorph:
+    """The network in a Keras file, with its weights, ready to register.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is damaged or holds another network.
+    InputError
+        When h5py is not installed.
+    """
+    path = Path(path)
+    layers, arrays = _read(path)
+    architecture, names = _architecture(layers, path)
+    network = build(architecture)
+    state = {}
+    for ours, theirs in names.items():
+        for part, name in (("weight", "kernel"), ("bias", "bias")):
+            array = arrays.get((theirs, name))
+            if array is None:
+                raise _foreign(path, f"the {name} of layer “{theirs}” is missing")
+            if part == "weight":
+                array = np.moveaxis(array, (-1, -2), (0, 1))
+            state[f"{ours}.{part}"] = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    for key, own in network.state_dict().items():
+        if key not in state or state[key].shape != own.shape:
+            got = tuple(state[key].shape) if key in state else "nothing"
+            raise _foreign(path, f"“{key}” should have shape {tuple(own.shape)}, found {got}")
+        if not torch.isfinite(state[key]).all():
+            raise _foreign(path, f"“{key}” holds NaN or infinite numbers")
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], dict[tuple[str, str], NDArray[np.float32]]]:
+    """The layer list, and the arrays by (layer, "kernel" or "bias")."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise InputError(
+            "Reading Keras weights needs the package h5py: pip install napari-voxelmorph[keras]."
+        ) from error
+    arrays: dict[tuple[str, str], NDArray[np.float32]] = {}
+
+    def keep(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            if item.nbytes > _LARGEST:
+                raise ValueError(f"{name} is too large")
+            arrays[name.split("/")[0], name.split("/")[-1].split(":")[0]] = item[...]
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs:
+                raise _foreign(path, "it holds no list of layers")
+            layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+            file.get("model_weights", file).visititems(keep)
+    except FileFormatError:
+        raise
+    except FileNotFoundError as error:
+        raise FileFormatError(f"There is no file “{path}”.") from error
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise FileFormatError(
+            f"“{path.name}” is not a readable Keras file (.h5): it is damaged or of another kind."
+        ) from error
+    return layers, arrays
+
+
+def _architecture(layers: list[dict[str, Any]], path: Path) -> tuple[Architecture, dict[str, str]]:
+    """The architecture that a layer list describes, and our layer names for theirs."""
+    encoder: list[int] = []
+    decoder: list[list[int]] = [[]]
+    names: dict[str, str] = {}
+    ndim, kinds = 3, set()
+    for layer in layers:
+        kind, name = layer["class_name"], layer["name"]
+        kinds.add(kind)
+        if kind in ("Conv3D", "Conv2D"):
+            ndim = int(kind[4])
+            width, strides = layer["config"]["filters"], set(layer["config"]["strides"])
+            if name in _HEADS:
+                names[_HEADS[name]] = name
+            elif strides == {2} and decoder == [[]]:
+                names[f"unet.down.{len(encoder)}"] = name
+                encoder.append(width)
+            elif strides == {1}:
+                names[f"unet.up.{len(decoder) - 1}.{len(decoder[-1])}"] = name
+                decoder[-1].append(width)
+            else:
+                raise _foreign(path, f"layer “{name}” has strides {sorted(strides)}")
+        elif kind in ("UpSampling3D", "UpSampling2D"):
+            decoder.append([])
+        elif kind not in _PASSIVE:
+            raise _foreign(path, f"layer “{name}” is a {kind}")
+    if not encoder or "field" not in names:
+        raise _foreign(path, "it has no strided encoder with a “flow” head")
+    try:
+        architecture = Architecture(
+            ndim=ndim,
+            encoder=tuple(encoder),
+            decoder=tuple(tuple(w) for w in decoder),
+            downsampling="strided",
+            output="velocity" if "VecInt" in kinds else "displacement",
+            offset=0.0,
+            probabilistic="log_variance" in names,
+        )
+    except InputError as error:
+        raise _foreign(path, str(error)) from error
+    return architecture, names
+
+
+def _foreign(path: Path, why: str) -> FileFormatError:
+    return FileFormatError(
+        f"“{path.name}” is not a VoxelMorph network that can be imported: {why}. The Keras files "
+        "of the papers of 2018 can be."
+    )
