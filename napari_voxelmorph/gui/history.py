@@ -20,6 +20,14 @@ class History:
         self._outcomes = [*self._outcomes[: self._position], outcome][-_MOST:]
         self._position = len(self._outcomes)
 
+    def replace(self, outcome: Outcome) -> bool:
+        """Put a new judgement of the present result in its place; False if it is another."""
+        present = self.present
+        if present is None or present.registration is not outcome.registration:
+            return False
+        self._outcomes[self._position - 1] = outcome
+        return True
+
     @property
     def present(self) -> Outcome | None:
         """The result that is shown, or None."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_voxelmorph.engine.geometry.volume import Kind, Matrix, Volume
+    from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
     from napari_voxelmorph.engine.registration import Registrar, Registration, Step
 
 Points = NDArray[np.float64]
@@ -61,6 +61,7 @@ class Outcome:
 
     registration: Registration
     pair: Pair
+    start: Matrix
     dice: Agreement | None = None
     structures: int = 0
     landmarks: Agreement | None = None
@@ -106,7 +107,11 @@ class RegistrationJobs:
         """Run, and measure the result against what was given with the pair."""
         registrar = self._ready(pair, config.device)
         registration = yield from _shown_ready(registrar.steps(config, start))
-        return measured(registration, pair)
+        if start is None:
+            from napari_voxelmorph.engine.pair_checks import beginning
+
+            start = beginning(registration.fixed, registration.moving, config.start)
+        return measured(registration, pair, start)
 
     def _ready(self, pair: Pair, device: str) -> Registrar:
         check_companions(pair)
@@ -183,80 +188,37 @@ def check_companions(pair: Pair) -> None:
         )
 
 
-def measured(registration: Registration, pair: Pair) -> Outcome:
-    """Compare a result with the segmentations and landmarks of its pair."""
-    dimension = registration.fixed.ndim
-    before = replace(registration, affine=np.eye(dimension + 1), field=None)
-    aligned = replace(registration, field=None)
-    stages = (before, aligned, registration)
+def measured(registration: Registration, pair: Pair, start: Matrix) -> Outcome:
+    """Compare a result with the segmentations and landmarks of its pair.
+
+    `start` is how the images lay when the run began (fixed world to moving world).
+    """
+    stages = (
+        replace(registration, affine=start, field=None),
+        replace(registration, field=None),
+        registration,
+    )
     dice, structures = _dice(stages, pair)
-    return Outcome(registration, pair, dice, structures, _landmark_error(stages, pair))
+    return Outcome(registration, pair, start, dice, structures, _landmark_error(stages, pair))
 
 
 def _dice(stages: tuple[Registration, ...], pair: Pair) -> tuple[Agreement | None, int]:
     if pair.moving_labels is None or pair.fixed_labels is None:
         return None, 0
-    from napari_voxelmorph.engine.evaluation.metrics import dice
+    from napari_voxelmorph.engine.evaluation.metrics import dice, mean_dice
 
-    means, count = [], 0
-    for stage in stages:
-        moved = stage.warp(pair.moving_labels, "nearest")
-        values = np.array(list(dice(pair.fixed_labels.data, moved).values()), dtype=float)
-        count = max(count, int(np.isfinite(values).sum()))
-        means.append(float(np.nanmean(values)) if np.isfinite(values).any() else float("nan"))
-    return Agreement(*means), count
+    scores = [
+        dice(pair.fixed_labels.data, stage.warp(pair.moving_labels, "nearest")) for stage in stages
+    ]
+    shared = sum(np.isfinite(value) for value in scores[-1].values())
+    return Agreement(*(mean_dice(score) for score in scores)), int(shared)
 
 
 def _landmark_error(stages: tuple[Registration, ...], pair: Pair) -> Agreement | None:
     moving, fixed = pair.moving_landmarks, pair.fixed_landmarks
     if moving is None or fixed is None or len(moving) == 0:
         return None
-    errors = [np.linalg.norm(stage.fixed_to_moving(fixed) - moving, axis=1) for stage in stages]
+    from napari_voxelmorph.engine.evaluation.metrics import target_registration_error
+
+    errors = [target_registration_error(stage, fixed, moving) for stage in stages]
     return Agreement(*(float(error.mean()) for error in errors))
-
-
-def save_as(kind: str, registration: Registration, path: str) -> Callable[[], str]:
-    """Return the job that writes a result; `kind` is session, moved or displacement."""
-
-    def work() -> str:
-        from napari_voxelmorph.engine import files
-
-        writers: dict[str, Any] = {
-            "session": lambda: files.save_session(registration, path),
-            "moved": lambda: files.save(registration.moved, path),
-            "displacement": lambda: files.save_displacement(registration, path),
-        }
-        writers[kind]()
-        return path
-
-    return work
-
-
-def load_images(paths: list[str], kinds: list[Kind]) -> Callable[[], list[Volume]]:
-    """Return the job that reads image files; `kinds` are "image" or "labels"."""
-
-    def work() -> list[Volume]:
-        from napari_voxelmorph.engine import files
-
-        rest: list[Kind] = ["image"] * len(paths)
-        return [files.load(path, kind) for path, kind in zip(paths, [*kinds, *rest], strict=False)]
-
-    return work
-
-
-def load_points(path: str, ndim: int) -> Callable[[], Points]:
-    """Return the job that reads a list of landmarks, world mm."""
-
-    def work() -> Points:
-        from napari_voxelmorph.engine.files.landmarks import load_landmarks
-
-        return load_landmarks(path, ndim)[0]
-
-    return work
-
-
-def load_sample() -> dict[str, Any]:
-    """Make the sample pair: layer data by role."""
-    from napari_voxelmorph.gui.sample_data import sample_pair
-
-    return sample_pair(3)

@@ -12,8 +12,8 @@ from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.engine.geometry.volume import Kind, Volume
 from napari_voxelmorph.gui.display import layer_from_volume, volume_from_layer
 from napari_voxelmorph.gui.engine_thread import EngineThread
+from napari_voxelmorph.gui.file_jobs import load_images, load_points, load_sample
 from napari_voxelmorph.gui.inputs_section import InputsSection
-from napari_voxelmorph.gui.jobs import load_images, load_points, load_sample
 from napari_voxelmorph.gui.landmark_layer import landmark_layer
 
 _FILTER = (
@@ -85,9 +85,12 @@ class Opening(QObject):
         )
 
     def _add(self, volumes: list[Volume], roles: list[str]) -> None:
-        layers = [self._viewer.add_layer(Layer.create(*layer_from_volume(v))) for v in volumes]
-        for layer, role in zip(layers, roles, strict=False):
-            self._inputs.choose(role, layer)
+        for volume, role in zip(volumes, [*roles, *[""] * len(volumes)], strict=False):
+            # A segmentation over everything would hide the pair; the view shows outlines.
+            data = layer_from_volume(volume, visible=not _holds_labels(role))
+            layer = self._viewer.add_layer(Layer.create(*data))
+            if role:
+                self._inputs.choose(role, layer)
         self._viewer.reset_view()
         self.opened.emit(roles)
 

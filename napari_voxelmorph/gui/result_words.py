@@ -35,16 +35,16 @@ def rows_of(outcome: Outcome) -> list[Row]:
             "Similarity",
             _number(metrics, "similarity_before"),
             _number(metrics, "similarity_after"),
-            "Correlation of the two images, whole or in small windows: 1 is perfect, 0 is none. "
-            "Before: as the run began.",
+            "How well small windows of the two images explain each other (squared local "
+            "correlation): 1 is perfect, 0 is none, whatever the contrasts.",
         )
     )
     if outcome.dice is not None:
         rows += _agreement_rows(
-            f"Overlap (Dice, {outcome.structures} structures)",
+            f"Dice, {outcome.structures} structures",
             outcome.dice,
             "{:.3f}",
-            "Mean over the structures of both segmentations: 1 is perfect, 0 is apart.",
+            "Mean overlap of the structures in both segmentations: 1 is perfect, 0 is apart.",
         )
     if outcome.landmarks is not None:
         rows += _agreement_rows(
@@ -82,7 +82,8 @@ def _agreement(metrics: Mapping[str, float]) -> str:
         return "The images agree less than before: undo this, or try another start."
     if after < before + 0.01:
         return "The images agree about as well as before."
-    return "The images agree better than before."
+    much = " much" if after > before + 0.2 else ""
+    return f"The images agree{much} better than before."
 
 
 def _folding(outcome: Outcome) -> str:
@@ -119,7 +120,9 @@ def _folds(metrics: Mapping[str, float]) -> str:
     percent = metrics.get("ndv_percent")
     if percent is None:
         return ""
-    return "none" if percent <= 0 else f"{percent:.2g} %"
+    if percent <= 0:
+        return "none"
+    return f"{percent:.2g} %" if percent >= 0.001 else "< 0.001 %"
 
 
 def _number(metrics: Mapping[str, float], key: str) -> str:

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_voxelmorph.engine.errors import VoxelMorphError
+from napari_voxelmorph.gui.chosen_pair import as_placed, chosen_pair
 from napari_voxelmorph.gui.closing_task import ClosingTask
-from napari_voxelmorph.gui.display import points_from_layer, start_from_layers, volume_from_layer
 from napari_voxelmorph.gui.engine_thread import Busy
 from napari_voxelmorph.gui.engine_worker import Job
+from napari_voxelmorph.gui.file_jobs import save_as
 from napari_voxelmorph.gui.history import History
-from napari_voxelmorph.gui.inputs_section import COMPANIONS
-from napari_voxelmorph.gui.jobs import Check, Outcome, Pair, RegistrationJobs, save_as
+from napari_voxelmorph.gui.jobs import Check, Outcome, Pair, RegistrationJobs, measured
 from napari_voxelmorph.gui.pace import Pace, slow_the_wheel
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.run_controls import Activity
 from napari_voxelmorph.gui.sessions import layer_of
-from napari_voxelmorph.gui.shown_pair import ShownPair
+from napari_voxelmorph.gui.shown_pair import ShownPair, same_images, same_pair
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix
     from napari_voxelmorph.engine.result import Registration
     from napari_voxelmorph.gui.register_dock import RegisterDock
 
-_LANES = ("run", "check", "open", "save", "warm-up")
+_LANES = ("run", "check", "measure", "open", "save", "warm-up")
 
 
 class Runner:
@@ -58,9 +60,9 @@ class Runner:
             self._show_check(Check())
             return
         try:
-            pair = self.pair()
+            pair = chosen_pair(self._dock.inputs)
             config = self._dock.method.config()
-            self._dock.method.show_start(pair, self._as_placed())
+            self._dock.method.show_start(pair, as_placed(self._dock.inputs))
             self._dock.method.start_matrix(None)
         except VoxelMorphError as error:
             self._show_check(Check(problem=str(error)))
@@ -71,23 +73,24 @@ class Runner:
             on_done=self._show_check,
             on_error=self._show_error,
         )
+        self._measure_again(pair)
 
-    def pair(self) -> Pair:
-        """Collect the chosen layers as volumes; raises `InputError` with the reason."""
-        inputs = self._dock.inputs
-        moving, fixed = inputs.layer("moving"), inputs.layer("fixed")
-        parts: dict[str, Any] = {}
-        for role in COMPANIONS:
-            layer = inputs.layer(role)
-            image = moving if role.startswith("moving") else fixed
-            if layer is not None:
-                reads = points_from_layer if role.endswith("landmarks") else volume_from_layer
-                parts[role] = reads(layer, image)
-        return Pair(volume_from_layer(moving), volume_from_layer(fixed), **parts)
+    def _measure_again(self, pair: Pair) -> None:
+        """Judge the present result by segmentations or landmarks that were chosen later."""
+        outcome = self.history.present
+        if outcome is None or self._engine.busy or not same_images(pair, outcome.pair):
+            return
+        if not same_pair(pair, outcome.pair):
+            self._engine.submit(
+                lambda: measured(outcome.registration, pair, outcome.start),
+                lane="measure",
+                on_done=self._on_measured,
+                on_error=self._show_error,
+            )
 
-    def _as_placed(self) -> Matrix | None:
-        inputs = self._dock.inputs
-        return start_from_layers(inputs.layer("moving"), inputs.layer("fixed"))
+    def _on_measured(self, outcome: Outcome) -> None:
+        if not self._engine.busy and self.history.replace(outcome):
+            self._show_present(outcome.pair)
 
     def _show_check(self, check: Check) -> None:
         message = self._dock.inputs.message
@@ -107,8 +110,8 @@ class Runner:
         dock = self._dock
         dock.message.clear()
         try:
-            pair, config = self.pair(), dock.method.config()
-            start = dock.method.start_matrix(self._as_placed())
+            pair, config = chosen_pair(self._dock.inputs), dock.method.config()
+            start = dock.method.start_matrix(as_placed(self._dock.inputs))
             self._engine.submit(
                 lambda: self._jobs.register(pair, config, start),
                 lane="run",
@@ -178,8 +181,8 @@ class Runner:
     def show_together(self) -> None:
         """Show the chosen pair as it lies before a run."""
         try:
-            pair = self.pair()
-            start = self._dock.method.start_matrix(self._as_placed())
+            pair = chosen_pair(self._dock.inputs)
+            start = self._dock.method.start_matrix(as_placed(self._dock.inputs))
         except VoxelMorphError as error:
             self._show_error(*sentence_and_details(error))
             return
@@ -213,7 +216,8 @@ class Runner:
             return
         for role in ("moving", "fixed"):
             self._dock.inputs.choose(role, layer_of(registration, role, self._dock.viewer.layers))
-        outcome = Outcome(registration, Pair(registration.moving, registration.fixed))
+        start = np.eye(registration.ndim + 1)
+        outcome = Outcome(registration, Pair(registration.moving, registration.fixed), start)
         self.history.add(outcome)
         self._show_present(outcome.pair)
         self._dock.show_result()

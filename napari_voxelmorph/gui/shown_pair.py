@@ -87,10 +87,15 @@ def same_pair(first: Pair, second: Pair) -> bool:
     )
 
 
+def same_images(first: Pair, second: Pair) -> bool:
+    """Whether two pairs have the same moving and fixed image."""
+    return _same(first.moving, second.moving) and _same(first.fixed, second.fixed)
+
+
 def _painted(pair: Pair) -> tuple[int, ...]:
     """A number per segmentation that changes when it is edited."""
     given = [v for v in (pair.moving_labels, pair.fixed_labels) if v is not None]
-    return tuple(zlib.adler32(np.ascontiguousarray(v.data).view(np.uint8)) for v in given)
+    return tuple(zlib.adler32(memoryview(np.ascontiguousarray(v.data)).cast("B")) for v in given)
 
 
 def _same(first: Any, second: Any) -> bool:

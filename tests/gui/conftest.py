@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QSettings
 
+from napari_voxelmorph.engine.errors import InputError
+
 STEPS = 5
 
 
@@ -33,8 +35,12 @@ class FakeJobs:
 
     def check(self, pair: Any, config: Any) -> Any:
         from napari_voxelmorph.engine.pair_checks import warnings_for
-        from napari_voxelmorph.gui.jobs import Check
+        from napari_voxelmorph.gui.jobs import Check, check_companions
 
+        try:
+            check_companions(pair)
+        except InputError as error:
+            return Check(problem=str(error))
         return Check(warnings_for(pair.moving, pair.fixed), "", "CPU", "0.1 GB, about 1 s")
 
     def register(self, pair: Any, config: Any, start: Any) -> Any:
@@ -62,8 +68,9 @@ class FakeJobs:
         metrics = {"similarity_before": 0.41, "similarity_after": 0.83, "ndv_percent": 0.0,
                    "max_displacement_mm": 7.2, "mean_displacement_mm": 1.9}  # fmt: skip
         return measured(
-            Registration(pair.fixed, pair.moving, eye, None, config, metrics, {"total": 3.0}), pair
-        )
+            Registration(pair.fixed, pair.moving, eye, None, config, metrics, {"total": 3.0}),
+            pair, eye,
+        )  # fmt: skip
 
 
 @dataclass

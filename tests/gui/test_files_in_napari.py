@@ -34,7 +34,7 @@ def test_an_image_is_written_and_read_in_its_place(manager, tmp_path, pair_3d, s
     layer = layer_from_volume(pair_3d.moving)
     path = tmp_path / f"scan{suffix}"
     io_utils.write(str(path), [layer], plugin_name=NAME)
-    (data, kwargs, kind), = io_utils.read([str(path)], plugin_name=NAME, stack=False)
+    ((data, kwargs, kind),) = io_utils.read([str(path)], plugin_name=NAME, stack=False)
     again = volume_from_layer(Layer.create(data, kwargs, kind))
     assert again.orientation == pair_3d.moving.orientation
     np.testing.assert_allclose(again.affine, pair_3d.moving.affine, atol=1e-3)
@@ -81,7 +81,7 @@ def test_a_damaged_file_is_refused_in_words(tmp_path):
 @pytest.mark.parametrize("key, ndim", [("brain_pair_2d", 2), ("brain_pair_3d", 3)])
 def test_sample_pairs_come_with_all_that_belongs_to_them(manager, key, ndim):
     manifest = manager.get_manifest(NAME)
-    sample, = [s for s in manifest.contributions.sample_data if s.key == key]
+    (sample,) = [s for s in manifest.contributions.sample_data if s.key == key]
     layers = [Layer.create(*data) for data in sample.open()]
     assert [type(la).__name__ for la in layers] == ["Image", "Image", "Labels", "Labels",
                                                     "Points", "Points"]  # fmt: skip

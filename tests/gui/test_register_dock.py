@@ -6,9 +6,12 @@ import threading
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
 
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.gui.display import layer_from_volume
 
 
 def button(window):
@@ -244,3 +247,28 @@ def test_nothing_widens_the_dock(qtbot, window):
     inner = window.dock.scroll_area.widget()
     assert inner.minimumSizeHint().width() <= 360
     assert window.dock.minimumSizeHint().width() <= 380
+
+
+def test_segmentations_chosen_later_judge_the_result(qtbot, window, pair_2d):
+    run_to_end(qtbot, window)
+    assert "Dice" not in table(window)
+    for role in ("moving_labels", "fixed_labels"):
+        data = layer_from_volume(getattr(pair_2d, role))
+        window.dock.inputs.choose(role, window.viewer.add_layer(Layer.create(*data)))
+    qtbot.waitUntil(lambda: "Dice" in table(window))
+
+
+def test_landmarks_of_different_number_are_explained(qtbot, window):
+    inputs = window.dock.inputs
+    inputs.choose("moving_landmarks", window.viewer.add_points(np.zeros((3, 2)), name="a"))
+    inputs.choose("fixed_landmarks", window.viewer.add_points(np.zeros((2, 2)), name="b"))
+    qtbot.waitUntil(lambda: inputs.message.kind == "error")
+    assert "3 moving and 2 fixed" in inputs.message.text.text()
+    assert button(window).text() == "Mend the inputs first (see above)"
+    inputs.choose("fixed_landmarks", None)
+    qtbot.waitUntil(lambda: button(window).text() == "Register")
+
+
+def table(window):
+    labels = window.dock.result.table.findChildren(QLabel)
+    return " ".join(label.text() for label in labels)

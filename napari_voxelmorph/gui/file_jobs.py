@@ -1,0 +1,62 @@
+"""Reading and writing for the Register dock, in the engine thread.  No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.geometry.volume import Kind, Volume
+    from napari_voxelmorph.engine.registration import Registration
+
+Points = NDArray[np.float64]
+
+
+def save_as(kind: str, registration: Registration, path: str) -> Callable[[], str]:
+    """Return the job that writes a result; `kind` is session, moved or displacement."""
+
+    def work() -> str:
+        from napari_voxelmorph.engine import files
+
+        writers: dict[str, Any] = {
+            "session": lambda: files.save_session(registration, path),
+            "moved": lambda: files.save(registration.moved, path),
+            "displacement": lambda: files.save_displacement(registration, path),
+        }
+        writers[kind]()
+        return path
+
+    return work
+
+
+def load_images(paths: list[str], kinds: list[Kind]) -> Callable[[], list[Volume]]:
+    """Return the job that reads image files; `kinds` are "image" or "labels"."""
+
+    def work() -> list[Volume]:
+        from napari_voxelmorph.engine import files
+
+        rest: list[Kind] = ["image"] * len(paths)
+        return [files.load(path, kind) for path, kind in zip(paths, [*kinds, *rest], strict=False)]
+
+    return work
+
+
+def load_points(path: str, ndim: int) -> Callable[[], Points]:
+    """Return the job that reads a list of landmarks, world mm."""
+
+    def work() -> Points:
+        from napari_voxelmorph.engine.files.landmarks import load_landmarks
+
+        return load_landmarks(path, ndim)[0]
+
+    return work
+
+
+def load_sample() -> dict[str, Any]:
+    """Make the sample pair: layer data by role."""
+    from napari_voxelmorph.gui.sample_data import sample_pair
+
+    return sample_pair(3)
