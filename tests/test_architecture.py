@@ -25,7 +25,8 @@ FLOORS = {
         ("result", "provenance", "pair_checks", "losses", "networks", "synthesis", "files"), 2
     ),
     **dict.fromkeys(
-        ("checkpoints", "evaluation", "optimization", "estimate", "keras_import", "onto"), 3
+        ("checkpoints", "evaluation", "optimization", "estimate", "keras_import", "shelf", "onto"),
+        3,
     ),
     **dict.fromkeys(("training", "registration", "lambda_sweep"), 4),
     **dict.fromkeys(("templates", "segmentation", "cohort", "report"), 5),

@@ -1,0 +1,170 @@
+"""The shelf: the models that come with the package, and those in the user's own folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from napari_voxelmorph.engine.checkpoints import INDEX, ModelCard, load_model, read_card, save_model
+from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
+from napari_voxelmorph.engine.files.writing import output_error
+
+_PACKAGE = "napari_voxelmorph_models"
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,79}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model on the shelf.
+
+    Parameters
+    ----------
+    folder : Path
+    card : ModelCard or None
+        None when it cannot be read; then `problem` says why.
+    nbytes : int
+        Size on disk.
+    own : bool
+        In the user's folder, so that it may be removed or renamed.
+    """
+
+    folder: Path
+    card: ModelCard | None
+    problem: str
+    nbytes: int
+    own: bool
+
+    @property
+    def name(self) -> str:
+        """By which the user and the command line call it: the folder's name."""
+        return self.folder.name
+
+
+def user_folder() -> Path:
+    """Where the user's models are: ``NAPARI_VOXELMORPH_MODELS``, or the system's data folder."""
+    named = os.environ.get("NAPARI_VOXELMORPH_MODELS")
+    if named:
+        return Path(named)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "napari-voxelmorph" / "models"
+
+
+def package_folders() -> list[Path]:
+    """Where the models that come with the package are."""
+    spec = find_spec(_PACKAGE)
+    return [Path(p) for p in (spec.submodule_search_locations or [])] if spec else []
+
+
+def shelf(packaged: Sequence[Path] | None = None, user: Path | None = None) -> list[Entry]:
+    """All models, the user's first, each by name; a damaged one is listed with its problem.
+
+    Parameters
+    ----------
+    packaged, user : folders, optional
+        Default: `package_folders` and `user_folder`.
+    """
+    places = [(user_folder() if user is None else user, True)]
+    places += [(p, False) for p in (package_folders() if packaged is None else packaged)]
+    entries = []
+    for place, own in places:
+        try:
+            folders = sorted(p for p in place.iterdir() if (p / INDEX).is_file())
+        except OSError:
+            continue
+        entries += [_entry(f, own) for f in folders if not f.name.startswith(".")]
+    return entries
+
+
+def find(name: str | os.PathLike[str]) -> Path:
+    """The folder of a model, by its name on the shelf or by its path.
+
+    Raises
+    ------
+    InputError
+        With the names there are.
+    """
+    if (Path(name) / INDEX).is_file():
+        return Path(name)
+    entries = shelf()
+    for entry in entries:
+        if entry.name == str(name):
+            return entry.folder
+    names = ", ".join(e.name for e in entries) or "none yet"
+    raise InputError(f"There is no model “{name}”. On the shelf: {names}.")
+
+
+def new_folder(name: str, user: Path | None = None) -> Path:
+    """Where a new model of that name goes in the user's folder, which is made when needed.
+
+    Raises
+    ------
+    InputError
+        When the name cannot be a folder's, or is taken.
+    """
+    if not _NAME.fullmatch(name) or name.endswith((" ", ".")):
+        raise InputError(
+            f"“{name}” cannot be a model's name. Use letters, digits, “-”, “_”, “.” and spaces."
+        )
+    place = user_folder() if user is None else user
+    if (place / name).exists():
+        raise InputError(f"There is already a model “{name}”. Choose another name.")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(place, error) from error
+    return place / name
+
+
+def add(source: Path, name: str | None = None, user: Path | None = None) -> Entry:
+    """Copy a model folder onto the shelf, after reading it whole; errors as `load_model`."""
+    network, card = load_model(source)
+    folder = new_folder(name or source.resolve().name, user)
+    save_model(network, card, folder)
+    return _entry(folder, own=True)
+
+
+def rename(entry: Entry, name: str) -> Entry:
+    """Give one of the user's models another name."""
+    folder = new_folder(name, _own(entry).parent)
+    try:
+        os.rename(entry.folder, folder)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return _entry(folder, own=True)
+
+
+def remove(entry: Entry) -> None:
+    """Delete one of the user's models from the disk."""
+    try:
+        shutil.rmtree(_own(entry))
+    except OSError as error:
+        raise OutputError(f"The model “{entry.name}” could not be removed: {error}.") from error
+
+
+def _own(entry: Entry) -> Path:
+    if not entry.own:
+        raise InputError(f"The model “{entry.name}” belongs to the package and stays as it is.")
+    return entry.folder
+
+
+def _entry(folder: Path, own: bool) -> Entry:
+    try:
+        card, problem = read_card(folder), ""
+    except FileFormatError as error:
+        card, problem = None, str(error)
+    try:
+        nbytes = sum(p.stat().st_size for p in folder.iterdir() if p.is_file())
+    except OSError:
+        nbytes = 0
+    return Entry(folder, card, problem, nbytes, own)
