@@ -30,7 +30,10 @@ def _nothing(*_: Any) -> None:
 
 @dataclass(eq=False)
 class Job:
-    """One piece of work, numbered; `lane` says what it replaces (see `EngineThread.submit`)."""
+    """One piece of work, numbered; `lane` says what it replaces (see `EngineThread.submit`).
+
+    A job that `gives_way` pauses between its steps while others are waiting.
+    """
 
     number: int
     lane: str
@@ -40,6 +43,7 @@ class Job:
     on_step: Callable[[Any, Any], None] = _nothing
     on_cancelled: Callable[[], None] = _nothing
     on_start: Callable[[Job], None] = _nothing
+    gives_way: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
     latest: Any = None
 
@@ -78,10 +82,15 @@ class Worker:
 
     def _work(self) -> None:
         _be_polite()
-        while (job := self._jobs.get()) is not None and not self._closed:
-            self._current = job
-            self.perform(job)
-            self._current = None
+        while not self._closed:
+            self._serve(self._jobs.get())
+
+    def _serve(self, job: Job | None) -> None:
+        if job is None or self._closed:
+            return
+        before, self._current = self._current, job
+        self.perform(job)
+        self._current = before
 
     def perform(self, job: Job) -> None:
         """Run one job to its end; all that it has to say goes into the box."""
@@ -105,6 +114,8 @@ class Worker:
                     step = next(generator)
                 except StopIteration as end:
                     return end.value
+                if job.gives_way and not self._jobs.empty():
+                    self._serve(self._jobs.get())
                 now = time.monotonic()
                 if now - shown < STEP_SECONDS:
                     continue

@@ -73,15 +73,18 @@ class RegistrationJobs:
     def __init__(self) -> None:
         self._registrars: dict[str, Registrar] = {}
 
-    def warm_up(self) -> Generator[Step, None, list[str]]:
+    def warm_up(self) -> Generator[Step | None, None, list[str]]:
         """Load the numerical libraries and register two specks, so that all is compiled.
 
         Returns the devices of this machine, best first.
         """
         read_ahead()
+        yield None
         from napari_voxelmorph.engine.device import available_devices
 
+        yield None
         registrar = self._registrar("auto")
+        yield None
         registrar.set_pair(_speck(0), _speck(1))
         yield from registrar.steps(RegistrationConfig(iterations=(1, 1), device="cpu"))
         return available_devices()

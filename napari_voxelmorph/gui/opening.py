@@ -30,6 +30,7 @@ class Opening(QObject):
     failed = Signal(str, str)
     working = Signal(str)
     opened = Signal(list)
+    ended = Signal()
 
     def __init__(
         self, viewer: Any, inputs: InputsSection, engine: EngineThread, parent: QWidget
@@ -92,12 +93,14 @@ class Opening(QObject):
             if role:
                 self._inputs.choose(role, layer)
         self._viewer.reset_view()
+        self.ended.emit()
         self.opened.emit(roles)
 
     def _add_sample(self, parts: dict[str, Any]) -> None:
         for role, data in parts.items():
             self._inputs.choose(role, self._viewer.add_layer(Layer.create(*data)))
         self._viewer.reset_view()
+        self.ended.emit()
         self.opened.emit(list(parts))
 
     def _read_points(self, role: str, path: str) -> None:
@@ -123,6 +126,7 @@ class Opening(QObject):
         self.opened.emit([role])
 
     def _on_error(self, sentence: str, details: str) -> None:
+        self.ended.emit()
         self.failed.emit(sentence, details)
 
 

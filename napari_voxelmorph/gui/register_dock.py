@@ -36,6 +36,8 @@ _WELCOME = (
     "images may differ in size, spacing and orientation."
 )
 
+_SAMPLE = "Load sample pair"
+
 
 class RegisterDock(QWidget):
     """Everything needed to register the pair of a napari window."""
@@ -102,7 +104,7 @@ class RegisterDock(QWidget):
         column = QVBoxLayout(page)
         column.setContentsMargins(16, 24, 16, 16)
         column.setSpacing(10)
-        self.sample_button = QPushButton("Load sample pair")
+        self.sample_button = QPushButton(_SAMPLE)
         self.sample_button.setToolTip("Two brain scans that the plugin makes itself; no download")
         self.open_button = QPushButton("Open two images…")
         self.open_button.setToolTip("First the moving one, then the fixed one")
@@ -123,6 +125,7 @@ class RegisterDock(QWidget):
         self.opening.failed.connect(lambda text, more: self.message.show_text("error", text, more))
         self.opening.working.connect(self._on_opening)
         self.opening.opened.connect(self._on_opened)
+        self.opening.ended.connect(self._on_opening_ended)
         self.inputs.changed.connect(self.refresh)
         self.method.changed.connect(self.refresh)
         events = self.viewer.layers.events
@@ -170,13 +173,22 @@ class RegisterDock(QWidget):
 
     def _on_opening(self, text: str) -> None:
         self.message.clear()
+        self._enable_welcome(False)
+        if self.pages.currentIndex() == 0:
+            self.sample_button.setText(text)
+        else:
+            self.viewer.status = text
+
+    def _on_opening_ended(self) -> None:
+        self._enable_welcome(True)
+        self.sample_button.setText(_SAMPLE)
+        self.viewer.status = "Ready"
+
+    def _enable_welcome(self, enabled: bool) -> None:
         for button in (self.sample_button, self.open_button):
-            button.setEnabled(False)
-        self.viewer.status = text
+            button.setEnabled(enabled)
 
     def _on_opened(self, roles: list[str]) -> None:
-        for button in (self.sample_button, self.open_button):
-            button.setEnabled(True)
         self.refresh()
         if "moving" in roles and self.inputs.show_both.isEnabled():
             self.runner.show_together()

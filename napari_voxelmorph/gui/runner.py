@@ -49,6 +49,7 @@ class Runner:
         self._engine.submit(
             self._jobs.warm_up,
             lane="warm-up",
+            gives_way=True,
             on_done=self._dock.method.set_devices,
             on_error=self._show_error,
         )

@@ -95,7 +95,7 @@ def same_images(first: Pair, second: Pair) -> bool:
 def _painted(pair: Pair) -> tuple[int, ...]:
     """A number per segmentation that changes when it is edited."""
     given = [v for v in (pair.moving_labels, pair.fixed_labels) if v is not None]
-    return tuple(zlib.adler32(memoryview(np.ascontiguousarray(v.data)).cast("B")) for v in given)
+    return tuple(zlib.adler32(v.data.tobytes()) for v in given)
 
 
 def _same(first: Any, second: Any) -> bool:

@@ -170,3 +170,18 @@ def test_sync_mode_answers_inside_submit(engine, monkeypatch):
     engine.submit(counting(3), lane="run", on_step=lambda s, p: seen.append(s.index),
                   on_done=seen.append)  # fmt: skip
     assert seen[-1] == "result"
+
+
+def test_work_that_gives_way_lets_others_pass(engine, qtbot):
+    order = []
+
+    def slow():
+        for i in range(30):
+            time.sleep(0.02)
+            yield SimpleNamespace(index=i)
+        order.append("slow")
+
+    engine.submit(slow, lane="warm-up", gives_way=True)
+    engine.submit(lambda: order.append("quick"), lane="open")
+    qtbot.waitUntil(lambda: len(order) == 2)
+    assert order == ["quick", "slow"]
