@@ -22,10 +22,29 @@ FLOORS = {
     "errors": 0,
     **dict.fromkeys(("geometry", "config", "parallel", "device"), 1),
     **dict.fromkeys(
-        ("result", "provenance", "pair_checks", "losses", "networks", "synthesis", "files"), 2
+        (
+            "result",
+            "steps",
+            "provenance",
+            "pair_checks",
+            "losses",
+            "networks",
+            "synthesis",
+            "files",
+        ),
+        2,
     ),
     **dict.fromkeys(
-        ("checkpoints", "evaluation", "optimization", "estimate", "keras_import", "shelf", "onto"),
+        (
+            "checkpoints",
+            "keras_import",
+            "model_card",
+            "shelf",
+            "evaluation",
+            "optimization",
+            "estimate",
+            "onto",
+        ),
         3,
     ),
     **dict.fromkeys(("training", "registration", "lambda_sweep"), 4),

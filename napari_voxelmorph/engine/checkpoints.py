@@ -11,11 +11,9 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,59 +23,16 @@ from torch import Tensor
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
 from napari_voxelmorph.engine.files.reading import damaged, reading, require_memory
 from napari_voxelmorph.engine.files.writing import folder_writing
-from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.model_card import FORMAT, SCHEMA, ModelCard, from_values, to_text
 from napari_voxelmorph.engine.networks.registry import build
-from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph
-from napari_voxelmorph.engine.provenance import installed
 
 INDEX, WEIGHTS = "model.json", "weights.safetensors"
-_FORMAT, _SCHEMA = "napari-voxelmorph model", 1
 _WHAT = "a napari-voxelmorph model"
-_VERSIONS = ("napari-voxelmorph", "torch", "safetensors")
 _LARGEST_INDEX = 4 * 2**20
 #: What the list of tensors in front of the weights may take.
 _LARGEST_HEADER = 2**20
 _PRECISIONS = ("F32", "F16", "BF16")
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What is known of a model apart from its weights.
-
-    Parameters
-    ----------
-    name : str
-        Shown to the user.
-    architecture : Architecture
-    space : Space
-        The grid and intensities that it was trained on.
-    description : str
-        What it is for, in a sentence.
-    domain : str
-        What it was trained on: "T1 brain MR of adults, skull-stripped".
-    licence : str
-        Of the weights.
-    training : mapping
-        The recipe and its history (JSON values).
-    scores : mapping
-        Numbers by name, such as ``{"dice": 0.78}``.
-    created : str
-        Date and time, ISO; filled in when saved.
-    sha256 : str
-        Of the weights file; filled in when saved.
-    """
-
-    name: str
-    architecture: Architecture
-    space: Space = field(default_factory=Space)
-    description: str = ""
-    domain: str = ""
-    licence: str = ""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    scores: Mapping[str, float] = field(default_factory=dict)
-    created: str = ""
-    sha256: str = ""
 
 
 def save_model(network: VoxelMorph, card: ModelCard, folder: str | os.PathLike[str]) -> ModelCard:
@@ -112,7 +67,7 @@ def save_model(network: VoxelMorph, card: ModelCard, folder: str | os.PathLike[s
         now = datetime.now(UTC).isoformat(timespec="seconds")
         digest = _sha256(temporary / WEIGHTS)
         card = replace(card, created=card.created or now, sha256=digest)
-        text = _to_text(card)
+        text = to_text(card)
         (temporary / INDEX).write_text(text, encoding="utf-8")
     return card
 
@@ -153,67 +108,20 @@ def read_card(folder: str | os.PathLike[str]) -> ModelCard:
         if path.stat().st_size > _LARGEST_INDEX:
             raise damaged(path, _WHAT, "it is far too large")
         values = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise damaged(path, _WHAT, "it was not written by napari-voxelmorph")
         schema = values.get("schema")
         if type(schema) is not int or schema < 1:
             raise damaged(path, _WHAT, "it does not give its schema")
-        if schema > _SCHEMA:
+        if schema > SCHEMA:
             raise FileFormatError(
                 f"The model “{folder.name}” was saved by a newer napari-voxelmorph (schema {schema}; "
-                f"this one reads up to {_SCHEMA}). Update napari-voxelmorph."
+                f"this one reads up to {SCHEMA}). Update napari-voxelmorph."
             )
         try:
-            return _from_values(values)
+            return from_values(values)
         except InputError as error:
             raise damaged(path, _WHAT, str(error).rstrip(".")) from error
-
-
-def _to_text(card: ModelCard) -> str:
-    values = {
-        "format": _FORMAT,
-        "schema": _SCHEMA,
-        "name": card.name,
-        "description": card.description,
-        "domain": card.domain,
-        "licence": card.licence,
-        "architecture": card.architecture.to_json(),
-        "space": card.space.to_json(),
-        "training": dict(card.training),
-        "scores": dict(card.scores),
-        "created": card.created,
-        "sha256": card.sha256,
-        "versions": {name: installed(name) for name in _VERSIONS},
-    }
-    try:
-        return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"The model “{card.name}” was not saved: its card holds something other than text, "
-            f"finite numbers, lists and dictionaries ({error})."
-        ) from error
-
-
-def _from_values(values: dict[str, Any]) -> ModelCard:
-    texts = {
-        key: values.get(key, "")
-        for key in ("name", "description", "domain", "licence", "created", "sha256")
-    }
-    for key, text in texts.items():
-        if not isinstance(text, str):
-            raise InputError(f"“{key}” must be text, got {text!r}")
-    scores, training = values.get("scores", {}), values.get("training", {})
-    if not isinstance(training, dict) or not isinstance(scores, dict):
-        raise InputError("“training” and “scores” must be dictionaries")
-    if any(type(v) not in (int, float) or not math.isfinite(v) for v in scores.values()):
-        raise InputError("“scores” must hold finite numbers")
-    architecture = Architecture.from_json(values["architecture"])
-    space = Space.from_json(values["space"])
-    if space.shape is not None and len(space.shape) != architecture.ndim:
-        raise InputError("“space” and “architecture” differ in the number of axes")
-    return ModelCard(
-        architecture=architecture, space=space, training=training, scores=scores, **texts
-    )
 
 
 def _read_tensors(path: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:

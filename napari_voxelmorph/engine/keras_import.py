@@ -31,6 +31,8 @@ PUBLISHED_SPACE = Space((160, 192, 224), 1.0, "LIA", percentile=99.0, value=115 
 _HEADS = {"flow": "field", "log_sigma": "log_variance"}
 _PASSIVE = {"InputLayer", "Concatenate", "LeakyReLU", "SpatialTransformer", "Lambda", "VecInt"}
 _LARGEST = 2**30
+#: By layer and "kernel" or "bias".
+Arrays = dict[tuple[str, str], NDArray[np.float32]]
 
 
 def import_keras(path: str | Path) -> VoxelMorph:
@@ -46,12 +48,13 @@ def import_keras(path: str | Path) -> VoxelMorph:
     path = Path(path)
     layers, arrays = _read(path)
     architecture, names = _architecture(layers, path)
+    _check_size(architecture, arrays, path)
     network = build(architecture)
     state = {}
     for ours, theirs in names.items():
         for part, name in (("weight", "kernel"), ("bias", "bias")):
             array = arrays.get((theirs, name))
-            if array is None:
+            if array is None or array.ndim < 1 or (part == "weight" and array.ndim < 3):
                 raise _foreign(path, f"the {name} of layer “{theirs}” is missing")
             if part == "weight":
                 array = np.moveaxis(array, (-1, -2), (0, 1))
@@ -66,7 +69,16 @@ def import_keras(path: str | Path) -> VoxelMorph:
     return network.eval()
 
 
-def _read(path: Path) -> tuple[list[dict[str, Any]], dict[tuple[str, str], NDArray[np.float32]]]:
+def _check_size(architecture: Architecture, arrays: Arrays, path: Path) -> None:
+    """Refuse a list of layers that is far larger than the arrays, before it takes memory."""
+    with torch.device("meta"):
+        wanted = sum(p.numel() for p in build(architecture).parameters())
+    found = sum(array.size for array in arrays.values())
+    if wanted > found:
+        raise _foreign(path, f"its layers need {wanted:,} numbers, and it holds {found:,}")
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], Arrays]:
     """The layer list, and the arrays by (layer, "kernel" or "bias")."""
     try:
         import h5py
@@ -74,11 +86,11 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], dict[tuple[str, str], NDArr
         raise InputError(
             "Reading Keras weights needs the package h5py: pip install napari-voxelmorph[keras]."
         ) from error
-    arrays: dict[tuple[str, str], NDArray[np.float32]] = {}
+    arrays: Arrays = {}
 
     def keep(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            if item.nbytes > _LARGEST:
+            if item.nbytes + sum(a.nbytes for a in arrays.values()) > _LARGEST:
                 raise ValueError(f"{name} is too large")
             arrays[name.split("/")[0], name.split("/")[-1].split(":")[0]] = item[...]
 
@@ -104,32 +116,14 @@ def _architecture(layers: list[dict[str, Any]], path: Path) -> tuple[Architectur
     encoder: list[int] = []
     decoder: list[list[int]] = [[]]
     names: dict[str, str] = {}
-    ndim, kinds = 3, set()
-    for layer in layers:
-        kind, name = layer["class_name"], layer["name"]
-        kinds.add(kind)
-        if kind in ("Conv3D", "Conv2D"):
-            ndim = int(kind[4])
-            width, strides = layer["config"]["filters"], set(layer["config"]["strides"])
-            if name in _HEADS:
-                names[_HEADS[name]] = name
-            elif strides == {2} and decoder == [[]]:
-                names[f"unet.down.{len(encoder)}"] = name
-                encoder.append(width)
-            elif strides == {1}:
-                names[f"unet.up.{len(decoder) - 1}.{len(decoder[-1])}"] = name
-                decoder[-1].append(width)
-            else:
-                raise _foreign(path, f"layer “{name}” has strides {sorted(strides)}")
-        elif kind in ("UpSampling3D", "UpSampling2D"):
-            decoder.append([])
-        elif kind not in _PASSIVE:
-            raise _foreign(path, f"layer “{name}” is a {kind}")
-    if not encoder or "field" not in names:
-        raise _foreign(path, "it has no strided encoder with a “flow” head")
     try:
+        for layer in layers:
+            _add(layer, encoder, decoder, names)
+        kinds = {layer["class_name"] for layer in layers}
+        if not encoder or "field" not in names:
+            raise InputError("it has no strided encoder with a “flow” head")
         architecture = Architecture(
-            ndim=ndim,
+            ndim=2 if "Conv2D" in kinds else 3,
             encoder=tuple(encoder),
             decoder=tuple(tuple(w) for w in decoder),
             downsampling="strided",
@@ -138,8 +132,33 @@ def _architecture(layers: list[dict[str, Any]], path: Path) -> tuple[Architectur
             probabilistic="log_variance" in names,
         )
     except InputError as error:
-        raise _foreign(path, str(error)) from error
+        raise _foreign(path, str(error).rstrip(".")) from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _foreign(path, "its list of layers cannot be read") from error
     return architecture, names
+
+
+def _add(
+    layer: dict[str, Any], encoder: list[int], decoder: list[list[int]], names: dict[str, str]
+) -> None:
+    """Take the next layer of the list: strided convolutions first, then plain ones."""
+    kind, name = layer["class_name"], layer["name"]
+    if kind in ("UpSampling3D", "UpSampling2D"):
+        decoder.append([])
+    elif kind in ("Conv3D", "Conv2D"):
+        width, strides = layer["config"]["filters"], set(layer["config"]["strides"])
+        if name in _HEADS:
+            names[_HEADS[name]] = name
+        elif strides == {2} and decoder == [[]]:
+            names[f"unet.down.{len(encoder)}"] = name
+            encoder.append(width)
+        elif strides == {1}:
+            names[f"unet.up.{len(decoder) - 1}.{len(decoder[-1])}"] = name
+            decoder[-1].append(width)
+        else:
+            raise InputError(f"layer “{name}” has strides {sorted(strides)}")
+    elif kind not in _PASSIVE:
+        raise InputError(f"layer “{name}” is a {kind}")
 
 
 def _foreign(path: Path, why: str) -> FileFormatError:

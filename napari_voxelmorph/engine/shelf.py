@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from napari_voxelmorph.engine.checkpoints import INDEX, ModelCard, load_model, read_card, save_model
+from napari_voxelmorph.engine.checkpoints import INDEX, load_model, read_card, save_model
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
 from napari_voxelmorph.engine.files.writing import output_error
+from napari_voxelmorph.engine.model_card import ModelCard
 
 _PACKAGE = "napari_voxelmorph_models"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,79}")

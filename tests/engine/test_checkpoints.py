@@ -17,12 +17,12 @@ from napari_voxelmorph.engine import checkpoints
 from napari_voxelmorph.engine.checkpoints import (
     INDEX,
     WEIGHTS,
-    ModelCard,
     load_model,
     read_card,
     save_model,
 )
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
+from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.networks.space import Space

@@ -154,6 +154,12 @@ def broken(change: str) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         arrays["b/b/bias:0"][0] = np.nan
     elif change == "absurd width":
         layers[0] = conv("a", 10**9, 2)
+    elif change == "large width":
+        layers[0] = conv("a", 4096, 2)
+    elif change == "no name":
+        del layers[1]["name"]
+    elif change == "flat kernel":
+        arrays["b/b/kernel:0"] = np.zeros(0)
     return layers, arrays
 
 
@@ -167,6 +173,9 @@ def broken(change: str) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         "wrong shape",
         "not finite",
         "absurd width",
+        "large width",
+        "no name",
+        "flat kernel",
     ],
 )
 def test_other_networks_are_refused(tmp_path: Path, change: str) -> None:

@@ -54,6 +54,18 @@ def kl_divergence(
     InputError
         When the two fields do not match.
     """
+    _check(mean, log_variance, mode)
+    ndim = mean.ndim - 2
+    mean, log_variance = at_least_float32(mean), at_least_float32(log_variance)
+    weight = neighbors(tuple(mean.shape[2:]), mean)
+    if smoothing > 0:
+        weight = torch.full_like(weight, trace_factor(smoothing, ndim))
+    spread = prior_lambda * weight * log_variance.exp() - log_variance
+    smooth = precision_term(mean, mode)
+    return 0.5 * ndim * spread.mean() + prior_lambda * smooth
+
+
+def _check(mean: Tensor, log_variance: Tensor, mode: str) -> None:
     ndim = mean.ndim - 2
     if mean.shape != log_variance.shape or ndim not in (2, 3) or mean.shape[1] != ndim:
         raise InputError(
@@ -62,13 +74,6 @@ def kl_divergence(
         )
     if mode not in ("exact", "reference"):
         raise InputError(f"kl_divergence: mode must be exact or reference, got {mode!r}.")
-    mean, log_variance = at_least_float32(mean), at_least_float32(log_variance)
-    weight = neighbors(tuple(mean.shape[2:]), mean)
-    if smoothing > 0:
-        weight = torch.full_like(weight, trace_factor(smoothing, ndim))
-    spread = prior_lambda * weight * log_variance.exp() - log_variance
-    smooth = precision_term(mean, mode)
-    return 0.5 * ndim * spread.mean() + prior_lambda * smooth
 
 
 def precision_term(mean: Tensor, mode: Mode = "exact") -> Tensor:

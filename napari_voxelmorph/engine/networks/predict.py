@@ -42,12 +42,7 @@ def predict(
         When the pair cannot be registered, or not by this network.
     """
     moving, fixed = check_pair(moving, fixed)
-    ndim = network.architecture.ndim
-    if network.architecture.channels != 1 or ndim != fixed.ndim:
-        raise InputError(
-            f"This network registers {ndim}-D images with {network.architecture.channels} "
-            f"channel(s); “{fixed.name}” is {fixed.ndim}-D with one. Choose another model."
-        )
+    _check_fits(network, fixed)
     world = beginning(fixed, moving) if affine is None else np.array(affine, np.float64)
     began = time.perf_counter()
     where = place(space, fixed)
@@ -57,23 +52,38 @@ def predict(
     ]
     prepared = time.perf_counter()
     data = run(network, *images)
-    if not np.isfinite(data).all():
-        raise InputError(
-            f"The network gave no finite field for “{moving.name}” and “{fixed.name}”. Check "
-            "their intensities, or choose another model."
-        )
     field = where.field(data, network.architecture)
     timings = {"conform": prepared - began, "network": time.perf_counter() - prepared}
     return Registration(fixed, moving, world, field, timings=timings)
 
 
+def _check_fits(network: VoxelMorph, fixed: Volume) -> None:
+    ndim, channels = network.architecture.ndim, network.architecture.channels
+    if channels != 1 or ndim != fixed.ndim:
+        raise InputError(
+            f"This network registers {ndim}-D images with {channels} channel(s); “{fixed.name}” "
+            f"is {fixed.ndim}-D with one. Choose another model."
+        )
+
+
 @torch.inference_mode()
 def run(network: VoxelMorph, moving: Array, fixed: Array) -> Array:
-    """The network's field (D, *Sg) for two arrays on its grid, in float32."""
+    """The network's field (D, *Sg) for two arrays on its grid, in float32.
+
+    Raises
+    ------
+    InputError
+        When it is not finite.
+    """
     weight = next(network.parameters())
 
     def tensor(image: Array) -> Tensor:
         return torch.from_numpy(image)[None, None].to(weight.device, weight.dtype)
 
     field: Array = network(tensor(moving), tensor(fixed))[0].float().cpu().contiguous().numpy()
+    if not np.isfinite(field).all():
+        raise InputError(
+            "The network gave no finite field for this pair. Check the images' intensities, or "
+            "choose another model."
+        )
     return field

@@ -1,0 +1,105 @@
+"""What is known of a trained model apart from its weights, as the JSON beside them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.space import Space
+from napari_voxelmorph.engine.provenance import installed
+
+FORMAT, SCHEMA = "napari-voxelmorph model", 1
+_VERSIONS = ("napari-voxelmorph", "torch", "safetensors")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known of a model apart from its weights.
+
+    Parameters
+    ----------
+    name : str
+        Shown to the user.
+    architecture : Architecture
+    space : Space
+        The grid and intensities that it was trained on.
+    description : str
+        What it is for, in a sentence.
+    domain : str
+        What it was trained on: "T1 brain MR of adults, skull-stripped".
+    licence : str
+        Of the weights.
+    training : mapping
+        The recipe and its history (JSON values).
+    scores : mapping
+        Numbers by name, such as ``{"dice": 0.78}``.
+    created : str
+        Date and time, ISO; filled in when saved.
+    sha256 : str
+        Of the weights file; filled in when saved.
+    """
+
+    name: str
+    architecture: Architecture
+    space: Space = field(default_factory=Space)
+    description: str = ""
+    domain: str = ""
+    licence: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    created: str = ""
+    sha256: str = ""
+
+
+def to_text(card: ModelCard) -> str:
+    """The content of `model.json`; `InputError` when it cannot be written as JSON."""
+    values = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "name": card.name,
+        "description": card.description,
+        "domain": card.domain,
+        "licence": card.licence,
+        "architecture": card.architecture.to_json(),
+        "space": card.space.to_json(),
+        "training": dict(card.training),
+        "scores": dict(card.scores),
+        "created": card.created,
+        "sha256": card.sha256,
+        "versions": {name: installed(name) for name in _VERSIONS},
+    }
+    try:
+        return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"The model “{card.name}” was not saved: its card holds something other than text, "
+            f"finite numbers, lists and dictionaries ({error})."
+        ) from error
+
+
+def from_values(values: dict[str, Any]) -> ModelCard:
+    """The card that `to_text` wrote; `InputError` on what it cannot have written."""
+    texts = {
+        key: values.get(key, "")
+        for key in ("name", "description", "domain", "licence", "created", "sha256")
+    }
+    for key, text in texts.items():
+        if not isinstance(text, str):
+            raise InputError(f"“{key}” must be text, got {text!r}")
+    scores, training = values.get("scores", {}), values.get("training", {})
+    if not isinstance(training, dict) or not isinstance(scores, dict):
+        raise InputError("“training” and “scores” must be dictionaries")
+    if any(type(v) not in (int, float) or not math.isfinite(v) for v in scores.values()):
+        raise InputError("“scores” must hold finite numbers")
+    architecture = Architecture.from_json(values["architecture"])
+    space = Space.from_json(values["space"])
+    if space.shape is not None and len(space.shape) != architecture.ndim:
+        raise InputError("“space” and “architecture” differ in the number of axes")
+    return ModelCard(
+        architecture=architecture, space=space, training=training, scores=scores, **texts
+    )
