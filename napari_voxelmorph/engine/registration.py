@@ -8,12 +8,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial as bind
 from typing import Any, Literal
 
 import numpy as np
@@ -30,39 +27,14 @@ from napari_voxelmorph.engine.optimization.deformable import deform
 from napari_voxelmorph.engine.pair_checks import beginning, check_pair, mask_of
 from napari_voxelmorph.engine.provenance import provenance
 from napari_voxelmorph.engine.result import Registration
+from napari_voxelmorph.engine.steps import Clock, Step, relay, timed
 
 __all__ = ["Registrar", "Registration", "Step"]
 
 #: Share of the whole run that pre-alignment takes when a deformation follows.
 _AFFINE_SHARE = 0.3
-
-
-@dataclass(frozen=True)
-class Step:
-    """One iteration of a run, told to whoever watches.
-
-    Parameters
-    ----------
-    phase : str
-        What is being done, in plain words.
-    fraction : float
-        How much of the whole run is done, 0 to 1.
-    seconds_left : float or None
-        Estimate; None while nothing is known.
-    level, iteration : where the optimiser stands.
-    similarity : float or None
-        Larger is better; comparable within one phase only.
-    partial : callable
-        Returns the state so far as a `Registration` without metrics; cheap.
-    """
-
-    phase: str
-    fraction: float
-    seconds_left: float | None
-    level: str
-    iteration: int
-    similarity: float | None
-    partial: Callable[[], Registration]
+#: A volume thinner than this may be left as it lay (see `_kept_if_better`).
+_FEW_SLICES = 8
 
 
 Run = Generator[Step, None, Registration]
@@ -168,23 +140,24 @@ class Registrar:
         began = beginning(fixed, moving, config.start) if start is None else start
         base = Registration(fixed, moving, began, None, config)
         timings: dict[str, float] = {}
-        clock, share = _Clock(), 1.0 if config.transform == "none" else _AFFINE_SHARE
+        clock, share = Clock(), 1.0 if config.transform == "none" else _AFFINE_SHARE
         affine = began
         if config.affine != "none":
             stage = self._aligning(fixed, moving, config, start)
-            with _timed(timings, "affine"):
-                affine = yield from _relay(
+            with timed(timings, "affine"):
+                affine = yield from relay(
                     stage,
                     clock,
                     "Pre-aligning",
                     (0.0, share),
                     lambda s: replace(base, affine=s.matrix),
                 )
+            affine = _kept_if_better(base, affine)
         field = None
         if config.transform != "none":
             stage = self._deforming(fixed, moving, affine, config, device)
-            with _timed(timings, "deformable"):
-                field = yield from _relay(
+            with timed(timings, "deformable"):
+                field = yield from relay(
                     stage,
                     clock,
                     "Deforming",
@@ -192,7 +165,7 @@ class Registrar:
                     lambda s: replace(base, affine=affine, field=s.field()),
                 )
         result = replace(base, affine=affine, field=field)
-        with _timed(timings, "resampling and metrics"):
+        with timed(timings, "resampling and metrics"):
             metrics = quality(result, base, self._masks[1])
         timings["total"] = sum(timings.values())
         story = provenance(fixed, moving, describe_device(device), datetime.now(UTC), start)
@@ -236,50 +209,13 @@ class Registrar:
         )
 
 
-@contextmanager
-def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
-    began = time.perf_counter()
-    yield
-    timings[name] = time.perf_counter() - began
+def _kept_if_better(begun: Registration, affine: Matrix) -> Matrix:
+    """The pre-alignment found; for a stack of few slices, the start where that agrees better.
 
-
-class _Clock:
-    """Seconds left, from the fraction done so far."""
-
-    def __init__(self) -> None:
-        self.began = time.perf_counter()
-
-    def left(self, fraction: float) -> float | None:
-        spent = time.perf_counter() - self.began
-        return None if fraction < 0.02 or spent < 0.5 else spent * (1 - fraction) / fraction
-
-
-def _relay(
-    stage: Generator[Any, None, Any],
-    clock: _Clock,
-    phase: str,
-    span: tuple[float, float],
-    snapshot: Callable[[Any], Registration],
-) -> Generator[Step, None, Any]:
-    """Pass a stage's own steps on as `Step`s; return what the stage returns."""
-    low, high = span
-    count = 0
-    try:
-        while True:
-            try:
-                inner = next(stage)
-            except StopIteration as finished:
-                return finished.value
-            count += 1
-            fraction = low + (high - low) * inner.fraction
-            yield Step(
-                phase=f"{phase} ({inner.level})",
-                fraction=fraction,
-                seconds_left=clock.left(fraction),
-                level=str(inner.level),
-                iteration=count,
-                similarity=inner.similarity,
-                partial=bind(snapshot, inner),
-            )
-    finally:
-        stage.close()
+    Few slices hold too little across them to pin a 3-D rotation: the search can slide off.
+    """
+    if begun.ndim == 2 or min(*begun.fixed.shape, *begun.moving.shape) >= _FEW_SLICES:
+        return affine
+    found = quality(replace(begun, affine=affine), begun)
+    worse = found["similarity_after"] < found["similarity_before"]
+    return begun.affine if worse else affine

@@ -27,7 +27,7 @@ from napari_voxelmorph.engine.optimization.work_grid import Level, WorkGrid, pre
 # Tuned on oasis_brains (benchmarks/NOTES.md); lengths in cells of the level's field,
 # coarsest first, the last one repeated on the finest levels.
 _STEPS = (0.35, 0.25, 0.2)
-_FIELD_SIGMA = (0.8, 0.6, 0.45)
+_FIELD_SIGMA = (0.8, 0.6, 0.43)
 _FORCE_SIGMA = 1.0
 _MOMENTUM = 0.7
 _REFERENCE_EVERY = 5
