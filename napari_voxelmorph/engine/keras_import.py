@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.networks.space import Space
@@ -33,6 +34,30 @@ _PASSIVE = {"InputLayer", "Concatenate", "LeakyReLU", "SpatialTransformer", "Lam
 _LARGEST = 2**30
 #: By layer and "kernel" or "bias".
 Arrays = dict[tuple[str, str], NDArray[np.float32]]
+
+
+def import_keras_model(path: str | Path) -> tuple[VoxelMorph, ModelCard]:
+    """The network of a Keras file and a card for the shelf; errors as `import_keras`.
+
+    The file does not say on what it was trained: a network for 160 x 192 x 224 voxels is taken
+    to be one of the papers' (skull-stripped T1 brains), any other to want what it is given.
+    """
+    path = Path(path)
+    network = import_keras(path)
+    shape = _input_shape(_read(path)[0])
+    papers = shape == PUBLISHED_SPACE.shape
+    fits = shape is not None and len(shape) == network.architecture.ndim
+    space = PUBLISHED_SPACE if papers else Space(shape if fits else None, None)
+    card = ModelCard(
+        name=path.stem,
+        architecture=network.architecture,
+        space=space,
+        description="Imported from a Keras file.",
+        domain="T1 MR of adult brains, skull-stripped, affinely aligned" if papers else "",
+        licence="unknown: ask the authors of the file",
+        training={"imported from": path.name},
+    )
+    return network, card
 
 
 def import_keras(path: str | Path) -> VoxelMorph:
@@ -136,6 +161,17 @@ def _architecture(layers: list[dict[str, Any]], path: Path) -> tuple[Architectur
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _foreign(path, "its list of layers cannot be read") from error
     return architecture, names
+
+
+def _input_shape(layers: list[dict[str, Any]]) -> tuple[int, ...] | None:
+    """Voxels that the network was made for, where its list of layers gives them."""
+    for layer in layers:
+        config = layer.get("config")
+        shape = config.get("batch_input_shape") if isinstance(config, dict) else None
+        if layer["class_name"] == "InputLayer" and isinstance(shape, list):
+            voxels = tuple(shape[1:-1])
+            return voxels if voxels and all(type(n) is int for n in voxels) else None
+    return None
 
 
 def _add(

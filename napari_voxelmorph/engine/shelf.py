@@ -14,6 +14,7 @@ from pathlib import Path
 from napari_voxelmorph.engine.checkpoints import INDEX, load_model, read_card, save_model
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
 from napari_voxelmorph.engine.files.writing import output_error
+from napari_voxelmorph.engine.keras_import import import_keras_model
 from napari_voxelmorph.engine.model_card import ModelCard
 
 _PACKAGE = "napari_voxelmorph_models"
@@ -128,9 +129,26 @@ def new_folder(name: str, user: Path | None = None) -> Path:
 
 
 def add(source: Path, name: str | None = None, user: Path | None = None) -> Entry:
-    """Copy a model folder onto the shelf, after reading it whole; errors as `load_model`."""
-    network, card = load_model(source)
-    folder = new_folder(name or source.resolve().name, user)
+    """Copy a model onto the shelf, after reading it whole.
+
+    Parameters
+    ----------
+    source : Path
+        A model folder, or a Keras file (.h5) of the papers.
+    name : str, optional
+        Default: that of the folder or file.
+
+    Raises
+    ------
+    InputError, FileFormatError
+        As `new_folder`, `load_model` and `import_keras` do.
+    """
+    if source.suffix.lower() in (".h5", ".hdf5", ".keras") and not source.is_dir():
+        network, card = import_keras_model(source)
+        folder = new_folder(name or source.stem, user)
+    else:
+        network, card = load_model(source)
+        folder = new_folder(name or source.resolve().name, user)
     save_model(network, card, folder)
     return _entry(folder, own=True)
 

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from napari_voxelmorph.engine.checkpoints import load_model
 from napari_voxelmorph.engine.errors import FileFormatError
 from napari_voxelmorph.engine.geometry.jacobian import jacobian_determinant
 from napari_voxelmorph.engine.geometry.warp import warp
-from napari_voxelmorph.engine.keras_import import import_keras
+from napari_voxelmorph.engine.keras_import import PUBLISHED_SPACE, import_keras, import_keras_model
 from napari_voxelmorph.engine.networks.architecture import PRESETS
 from napari_voxelmorph.engine.networks.field_grid import displacement_of
+from napari_voxelmorph.engine.networks.space import Space
+from napari_voxelmorph.engine.shelf import add
 
 h5py = pytest.importorskip("h5py")
 
@@ -136,6 +139,23 @@ def test_a_network_made_by_hand(tmp_path: Path) -> None:
     kernel = network.state_dict()["unet.down.0.weight"]
     assert kernel[3, 1, 0, 2] == pytest.approx(arrays["a/a/kernel:0"][0, 2, 1, 3])
     assert network(torch.rand(1, 1, 6, 8), torch.rand(1, 1, 6, 8)).shape == (1, 2, 3, 4)
+
+
+def test_onto_the_shelf(tmp_path: Path) -> None:
+    layers, arrays = tiny()
+    source = write(tmp_path / "tiny.h5", layers, arrays)
+    network, card = load_model(add(source, user=tmp_path / "user").folder)
+    assert card.name == "tiny" and card.space == Space(None, None)
+    assert torch.equal(network.field.weight, import_keras(source).field.weight)
+    first = {"class_name": "InputLayer", "name": "i"}
+    layers.insert(0, {**first, "config": {"batch_input_shape": [None, 6, 8, 1]}})
+    source = write(tmp_path / "sized.h5", layers, arrays)
+    assert import_keras_model(source)[1].space.shape == (6, 8)
+
+
+def test_cards_of_the_published_networks(weights: Path) -> None:
+    _, card = import_keras_model(weights / f"{DIFF}.h5")
+    assert card.space == PUBLISHED_SPACE
 
 
 def broken(change: str) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
