@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.gui.preloading import preload_torch
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
@@ -78,7 +78,7 @@ class RegistrationJobs:
 
         Returns the devices of this machine, best first.
         """
-        read_ahead()
+        preload_torch()
         yield None
         from napari_voxelmorph.engine.device import available_devices
 
@@ -158,22 +158,6 @@ def _speck(shift: int) -> Volume:
     data = np.zeros((20, 20, 20), np.float32)
     data[6 + shift : 14, 5:13, 7:15] = np.random.default_rng(0).random((8, 8, 8))[shift:]
     return Volume(data, name="warm-up")
-
-
-def read_ahead() -> None:
-    """Bring torch's big libraries into the disk cache without holding the interpreter.
-
-    Loading them from a cold disk would stop every thread, the window's too.
-    """
-    from importlib.util import find_spec
-
-    spec = find_spec("torch")
-    if spec is None or spec.origin is None:
-        return
-    for library in sorted((Path(spec.origin).parent / "lib").glob("*torch_*.so*")):
-        with library.open("rb", buffering=0) as file:
-            while file.read(1 << 22):
-                pass
 
 
 def check_companions(pair: Pair) -> None:
