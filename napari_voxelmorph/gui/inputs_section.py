@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from napari.layers import Image, Labels, Points
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy
 from superqt import QElidingLabel
 
@@ -51,6 +51,8 @@ class InputsSection(Section):
         self._sources = (events.inserted, events.removed, events.reordered, events.renamed)
         for source in self._sources:
             source.connect(self.refresh)
+        self._listening = True
+        events.inserted.connect(self._on_inserted)
         self.refresh()
 
     def _build_pair(self) -> None:
@@ -113,8 +115,23 @@ class InputsSection(Section):
             choice.refresh(self._viewer.layers)
         self._show_facts()
 
+    def _on_inserted(self, event: Any = None) -> None:
+        # Later, not now: whoever adds two layers may be about to choose them himself.
+        QTimer.singleShot(0, self._propose)
+
+    def _propose(self) -> None:
+        """Two scans and nothing chosen: take the first as moving, the second as fixed."""
+        if not self._listening or self.layer("moving") or self.layer("fixed"):
+            return
+        scans = [layer for layer in self._viewer.layers if is_input_image(layer)]
+        if len(scans) == 2:
+            self.choose("moving", scans[0])
+            self.choose("fixed", scans[1])
+
     def disconnect_layers(self) -> None:
         """Stop listening to the viewer (the dock is going away)."""
+        self._listening = False
+        self._viewer.layers.events.inserted.disconnect(self._on_inserted)
         for source in self._sources:
             source.disconnect(self.refresh)
 

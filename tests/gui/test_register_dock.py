@@ -38,6 +38,21 @@ def test_an_empty_window_offers_the_sample_pair_and_two_files(empty_window):
     assert dock.controls.isHidden()
 
 
+def test_two_scans_opened_in_napari_are_proposed_as_the_pair(qtbot, empty_window):
+    inputs = empty_window.dock.inputs
+    rng = np.random.default_rng(0)
+    first = empty_window.viewer.add_image(rng.random((16, 16)), name="first")
+    assert inputs.layer("moving") is None
+    second = empty_window.viewer.add_image(rng.random((16, 16)), name="second")
+    qtbot.waitUntil(lambda: inputs.layer("fixed") is second, timeout=2000)
+    assert inputs.layer("moving") is first
+    inputs.choose("moving", None)
+    inputs.choose("fixed", None)
+    empty_window.viewer.add_image(rng.random((16, 16)), name="third")
+    qtbot.wait(50)
+    assert inputs.layer("moving") is None  # three scans: the user must say which
+
+
 def test_the_button_says_what_is_missing(window):
     inputs = window.dock.inputs
     inputs.choose("moving", None)
