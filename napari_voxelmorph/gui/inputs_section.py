@@ -19,12 +19,12 @@ from napari_voxelmorph.gui.section import More, Section
 
 #: Roles of the pair and its companions, in the order of the dock.
 COMPANIONS = {
-    "moving_labels": "Moving segmentation",
-    "fixed_labels": "Fixed segmentation",
+    "moving_labels": "Moving labels",
+    "fixed_labels": "Fixed labels",
     "moving_mask": "Moving mask",
     "fixed_mask": "Fixed mask",
-    "moving_landmarks": "Moving landmarks",
-    "fixed_landmarks": "Fixed landmarks",
+    "moving_landmarks": "Moving points",
+    "fixed_landmarks": "Fixed points",
 }
 
 
@@ -79,7 +79,7 @@ class InputsSection(Section):
         self.inside.addLayout(line)
 
     def _build_companions(self) -> None:
-        self.more = More("segmentations, masks, landmarks", "hide segmentations, masks, landmarks")
+        self.more = More(_MORE)
         rows = Rows()
         for role, label in COMPANIONS.items():
             choice = LayerChoice(_ACCEPTS[role.split("_")[1]], "none", label.lower())
@@ -93,10 +93,8 @@ class InputsSection(Section):
         return self.choices[role].layer
 
     def choose(self, role: str, layer: Any) -> None:
-        """Choose a layer for a role; unfold the companions when it is one of them."""
+        """Choose a layer for a role."""
         self.choices[role].choose(layer)
-        if role in COMPANIONS and layer is not None:
-            self.more.link.setChecked(True)
 
     def swap_roles(self) -> None:
         """Exchange moving and fixed, and their companions."""
@@ -146,6 +144,8 @@ class InputsSection(Section):
             label.setText(text)
             label.setToolTip(text)
             label.setVisible(bool(text))
+        count = sum(self.layer(role) is not None for role in COMPANIONS)
+        self.more.set_text(f"{_MORE} ({count} chosen)" if count else _MORE)
         both = [self.layer("moving"), self.layer("fixed")]
         self.swap.setEnabled(any(layer is not None for layer in both))
         self.show_both.setEnabled(None not in both and both[0] is not both[1])
@@ -175,10 +175,11 @@ def _is_points(layer: Any) -> bool:
 
 
 _ACCEPTS = {"labels": _is_labels, "mask": _is_mask, "landmarks": _is_points}
+_MORE = "segmentations, masks, landmarks"
 _ROLE_HELP = {
     "moving": "The image that is moved.",
     "fixed": "The image that stays; the result lies on its voxels.",
-    "labels": "Given for both images, they tell how well structures overlap before and after.",
+    "labels": "A segmentation. Given for both images, they tell how well structures overlap before and after.",
     "mask": "Non-zero where the image counts; on the grid of its image.",
     "landmarks": "Matching points in both images, in the same order: their distance is measured.",
 }

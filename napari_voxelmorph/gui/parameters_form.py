@@ -60,7 +60,7 @@ class ParametersForm(QWidget, Generic[Config]):
         self._base = config
         self.fields: dict[str, Field] = {}
         basic, advanced = Rows(), Rows()
-        self.more = More("more settings", "fewer settings")
+        self.more = More("more settings")
         hints = get_type_hints(type(config))
         skipped = set(leave_out)
         for item in dataclasses.fields(config):  # type: ignore[arg-type]

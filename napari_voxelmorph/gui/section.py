@@ -63,9 +63,8 @@ class Section(QWidget):
 class More(QWidget):
     """A quiet link that shows a few more fields; it starts folded."""
 
-    def __init__(self, closed_text: str, open_text: str = "less") -> None:
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self._texts = (closed_text, open_text)
         self.link = QToolButton()
         self.link.setObjectName("voxelmorph-more")
         self.link.setCheckable(True)
@@ -82,11 +81,15 @@ class More(QWidget):
         outer.addWidget(self.link)
         outer.addWidget(self.body)
         self.link.toggled.connect(self.show_more)
+        self.set_text(text)
         self.show_more(False)
+
+    def set_text(self, text: str) -> None:
+        """Say what is behind the link."""
+        self.link.setText(text)
 
     def show_more(self, shown: bool) -> None:
         """Unfold or fold."""
-        self.link.setText(self._texts[shown])
         arrow = Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow
         self.link.setArrowType(arrow)
         self.body.setVisible(shown)

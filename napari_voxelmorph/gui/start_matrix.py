@@ -57,7 +57,7 @@ class StartMatrix(QWidget):
         self.show_matrix(None)
 
     def _build_table(self) -> None:
-        self.more = More("start matrix", "hide start matrix")
+        self.more = More("start matrix")
         self.hint = WrappingLabel()
         self.table = QTableWidget()
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
