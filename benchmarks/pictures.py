@@ -10,8 +10,8 @@ import scores
 from data import Pair, read, read_sitk
 from scipy.ndimage import zoom
 
-#: Height of a panel in pixels.
-PANEL = 260
+#: Longest side of a panel in pixels.
+PANEL = 300
 GAP = 6
 
 
@@ -56,9 +56,11 @@ def _grid_lines(shape: tuple[int, ...], spacing: np.ndarray, u: np.ndarray) -> n
     out = np.zeros(shape, np.float32)
     for axis, size in enumerate(shape):
         index = np.arange(size).reshape([-1 if a == axis else 1 for a in range(len(shape))])
-        phase = ((index + u[axis]) * spacing[axis] / 8.0) % 1.0
+        lines = (index + u[axis]) * spacing[axis] / 8.0
+        slope = np.sqrt(sum(g**2 for g in np.gradient(lines)))
+        voxels = np.abs(lines % 1.0 - 0.5) / np.maximum(slope, 0.03)
         if spacing[axis] < 4:
-            out = np.maximum(out, np.clip(1.6 - 10 * np.abs(phase - 0.5), 0, 1))
+            out = np.maximum(out, np.clip(1.2 - voxels, 0, 1))
     return out
 
 
@@ -67,9 +69,9 @@ def _slice(volume: np.ndarray, plane: int) -> np.ndarray:
 
 
 def _panel(image: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Second axis upwards, square pixels, `PANEL` high."""
-    tall = image.shape[1] * spacing[1]
-    factors = np.array(spacing) * PANEL / tall
+    """Second axis upwards, square pixels, longest side `PANEL`."""
+    longest = max(n * step for n, step in zip(image.shape, spacing, strict=True))
+    factors = np.array(spacing) * PANEL / longest
     return np.clip(zoom(image, factors, order=1).T[::-1], 0, 1)
 
 
