@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,10 +20,31 @@ _RADIUS = 4  # the 9-voxel window of the papers
 _FLOOR = np.float32(1e-3)
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """What is being measured now, for whoever watches."""
+
+    level: str
+    fraction: float
+    similarity: float | None = None
+
+
 def quality(
     result: Registration, before: Registration, fixed_mask: Volume | None = None
 ) -> dict[str, float]:
-    """Measure a result.
+    """Measure a result at once; see `measuring`."""
+    steps = measuring(result, before, fixed_mask)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return dict(finished.value)
+
+
+def measuring(
+    result: Registration, before: Registration, fixed_mask: Volume | None = None
+) -> Generator[Measuring, None, dict[str, float]]:
+    """Measure a result, yielding between the parts so that a watcher can stop it.
 
     Parameters
     ----------
@@ -41,17 +65,21 @@ def quality(
     mask = foreground(fixed.reshape((1,) * (3 - fixed.ndim) + fixed.shape)).reshape(fixed.shape)
     if fixed_mask is not None:
         mask = fixed_mask.data != 0
-    metrics = {
-        "similarity_before": local_correlation(fixed, before.warp(before.moving, "linear"), mask),
-        "similarity_after": local_correlation(fixed, np.asarray(result.moved.data), mask),
-    }
+    yield Measuring("similarity before", 0.1)
+    start = before.warp(before.moving, "linear")
+    metrics = {"similarity_before": local_correlation(fixed, start, mask)}
+    yield Measuring("moved image", 0.4)
+    moved = np.asarray(result.moved.data)
+    yield Measuring("similarity after", 0.5)
+    metrics["similarity_after"] = local_correlation(fixed, moved, mask)
     if result.field is not None:
+        yield Measuring("folding", 0.7)
         metrics |= deformation(result, mask)
     return metrics
 
 
 def deformation(result: Registration, mask: NDArray[np.bool_]) -> dict[str, float]:
-    """Folding and reach of a deformation, by slabs so that the full field is never stored."""
+    """Folding and reach of a deformation, over the whole fixed grid and in `mask`."""
     displacement = result.displacement_block(None)
     found = folding(displacement, mask)
     step = np.array(result.fixed.affine[:-1, :-1])

@@ -27,8 +27,8 @@ _MARGIN = 6
 _SMALLEST_AXIS = 8
 #: Fewer common voxels than this say nothing.
 _FEWEST = 8
-#: Below this many voxels the field is as fine as the image.
-_SMALL_IMAGE = 500_000
+#: Below this many voxels the field is as fine as the image: 2-D, 3-D.
+_SMALL_IMAGE = {2: 4_000, 3: 20_000}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Level:
     ratio : (3,) int64
         Voxels of this level per cell of the field.
     cell : (3,) float64
-        Size of a field cell, in units of the smallest one: for smoothing equal in mm.
+        Size of a field cell, in units of the smallest one that the tuning assumes: for
+        smoothing equal in mm.
     spacing : float
         Finest voxel side on this level, mm (for people).
     """
@@ -80,16 +81,19 @@ class WorkGrid:
         finest = float(self.spacing[np.array(self.fixed.shape) > 1].min())
         factors = self._factors(finest * 2 ** (count - 1 - index))
         coarse = factors
-        if index == count - 1 and self.fixed.size > _SMALL_IMAGE:
-            coarse = self._factors(finest * 2)
+        finest_field = self._factors(finest * 2) if index == count - 1 else factors
+        if self.fixed.size > _SMALL_IMAGE[2 if self.fixed.shape[0] == 1 else 3]:
+            coarse = finest_field
         cells = self.spacing * coarse
+        # A field finer than the tuning assumes is smoothed over as many millimetres.
+        tuned = self.spacing * finest_field
         return Level(
             block_mean(self.fixed, factors),
             block_mean(self.moving, factors),
             (block_mean(self.weight, factors) > 0.5).astype(np.float32),
             factors,
             coarse // factors,
-            cells / cells[np.array(self.fixed.shape) > 1].min(),
+            cells / tuned[np.array(self.fixed.shape) > 1].min(),
             float((self.spacing * factors)[np.array(self.fixed.shape) > 1].min()),
         )
 
