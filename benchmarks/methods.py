@@ -19,6 +19,8 @@ from judge import score
 
 HERE = Path(__file__).resolve().parent
 ENGINE = HERE.parent / "napari_voxelmorph" / "engine"
+#: A method that takes longer than this (s) on a pair has failed.
+LIMIT = 3600
 #: The default list of the main table.
 NAMES = ("ours", "greedy", "ants", "simpleitk")
 ALL_NAMES = (*NAMES, "greedy-float", "simpleitk-bspline", "ants-cc")
@@ -202,13 +204,13 @@ def _execute(
         "start": None if start is None else start["matrix"],
     }
     (folder / "job.json").write_text(json.dumps(job))
-    done = subprocess.run(
-        [python, str(HERE / "worker.py"), str(folder / "job.json")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [python, str(HERE / "worker.py"), str(folder / "job.json")]
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=LIMIT
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"stopped after {LIMIT} s"}
     if done.returncode:
         return {"error": (done.stderr.strip() or done.stdout.strip())[-2000:]}
     answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
