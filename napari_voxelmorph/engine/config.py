@@ -141,7 +141,13 @@ PRESETS: dict[str, tuple[RegistrationConfig, str]] = {
         "A first look: stops at half resolution.",
     ),
     "Different contrast": (
-        replace(DEFAULT, affine_similarity="mi", similarity="mind", iterations=(100, 60, 5)),
+        replace(
+            DEFAULT,
+            affine_similarity="mi",
+            similarity="mind",
+            smoothness=3.0,
+            iterations=(100, 60, 5),
+        ),
         "Such as T1 and T2, or MR and CT.",
     ),
     "Rigid only": (
