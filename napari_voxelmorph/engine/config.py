@@ -53,6 +53,17 @@ class RegistrationConfig:
         "lncc: same or similar contrast. mind: different contrasts. mi: different contrasts, "
         "coarse. mse: identical scanners and intensities.",
     )
+    model: str = _parameter(
+        "",
+        "Model",
+        "A trained network that gives the deformation in one pass: its name on the shelf, or its "
+        "folder. Empty: optimise from scratch.",
+    )
+    refine: bool = _parameter(
+        True,
+        "Refine",
+        "Optimise the network's deformation further, for this pair; without a model it means nothing.",
+    )
     smoothness: float = _parameter(
         1.0,
         "Smoothness",
@@ -68,6 +79,12 @@ class RegistrationConfig:
         (100, 60, 20),
         "Iterations",
         "At most this many steps on each level, coarse to fine.",
+        advanced=True,
+    )
+    refine_iterations: tuple[int, ...] = _parameter(
+        (0, 40, 20),
+        "Refining iterations",
+        "The same, when a network's deformation is refined; 0 skips a level.",
         advanced=True,
     )
     resolution: float = _parameter(
@@ -97,7 +114,8 @@ class RegistrationConfig:
     device: str = _parameter("auto", "Device", "auto, cpu, cuda, cuda:1, mps", advanced=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "iterations", _whole_numbers(self.iterations))
+        for name in ("iterations", "refine_iterations"):
+            object.__setattr__(self, name, _whole_numbers(name, getattr(self, name)))
         for f in fields(self):
             value, kind = getattr(self, f.name), _TYPES[f.name]
             if f.metadata.get("min") is not None:
@@ -108,9 +126,14 @@ class RegistrationConfig:
             elif kind in (bool, str) and not isinstance(value, kind):
                 wanted = "True or False" if kind is bool else "a name"
                 raise InputError(f"{f.name}: expected {wanted}, got {value!r}.")
+        if self.model and self.transform == "none":
+            raise InputError(
+                f"The model “{self.model}” deforms, and “Deform” is none: choose another way to "
+                "deform, or no model."
+            )
 
 
-def _whole_numbers(values: Any) -> tuple[int, ...]:
+def _whole_numbers(name: str, values: Any) -> tuple[int, ...]:
     try:
         numbers = tuple(int(n) for n in values)
         exact = all(n == v for n, v in zip(numbers, values, strict=True))
@@ -118,7 +141,7 @@ def _whole_numbers(values: Any) -> tuple[int, ...]:
         numbers, exact = (), False
     if not exact or not numbers or min(numbers) < 0 or isinstance(values, str):
         raise InputError(
-            f"iterations: expected whole numbers, coarse to fine, such as 100,60,20; got {values}."
+            f"{name}: expected whole numbers, coarse to fine, such as 100,60,20; got {values}."
         )
     return numbers
 

@@ -46,6 +46,8 @@ class Registration:
         Seconds per phase.
     provenance : mapping
         Versions, inputs, device, date.
+    unrefined : Registration, optional
+        What the network alone gave, where this result refined it.
     """
 
     fixed: Volume
@@ -56,6 +58,7 @@ class Registration:
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    unrefined: Registration | None = None
 
     def __post_init__(self) -> None:
         if self.fixed.ndim != self.moving.ndim:

@@ -21,6 +21,7 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.optimization.field_ops import CpuOps, Ops, TorchOps
+from napari_voxelmorph.engine.optimization.starting_field import starting_field
 from napari_voxelmorph.engine.optimization.terms import make_term
 from napari_voxelmorph.engine.optimization.work_grid import Level, WorkGrid, prepare
 
@@ -55,11 +56,20 @@ def deform(
     device: torch.device,
     fixed_mask: Volume | None = None,
     moving_mask: Volume | None = None,
+    start: Field | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Steps:
     """Find the field that makes the moving image, after `affine`, look like the fixed one.
 
     Yields after every iteration; returns the field with the best similarity of the finest
     level that ran.  Closing the generator stops it.
+
+    Parameters
+    ----------
+    start : Field, optional
+        To begin with instead of zero; of the kind that ``config.transform`` names.
+    stopped : callable
+        Asked after every iteration; once it says True, the best field so far is returned.
     """
     grid = prepare(fixed, moving, affine, config, fixed_mask, moving_mask)
     ops: Ops = CpuOps() if device.type == "cpu" else TorchOps(device)
@@ -68,15 +78,22 @@ def deform(
     state: Any = None
     factors = np.ones(3, np.int64)
     for index, iterations in enumerate(config.iterations):
-        if iterations == 0 and state is not None:
+        if iterations == 0 and (state is not None or start is not None):
             continue
+        if state is not None and stopped():
+            break
         level = grid.level(index, count)
-        state = _carried(ops, state, factors, level)
+        if state is None and start is not None:
+            state = starting_field(ops, start, grid, level)
+        else:
+            state = _carried(ops, state, factors, level)
         factors = level.factors * level.ratio
         done, share = sum(costs[:index]) / max(1.0, sum(costs)), costs[index] / max(1.0, sum(costs))
-        climb = _climb(ops, level, state, config, _place(index, count), iterations)
+        climb = _climb(ops, level, state, config, _place(index, count), iterations, stopped)
         place = (done, share, iterations)
         state = yield from _tell(climb, grid, factors, config, ops, level, fixed.ndim, *place)
+    if state is None and start is not None:
+        return start
     return _field(ops, state, grid, factors, config, fixed.ndim)
 
 
@@ -109,7 +126,13 @@ def _tell(
 
 
 def _climb(
-    ops: Ops, level: Level, state: Any, config: RegistrationConfig, place: int, iterations: int
+    ops: Ops,
+    level: Level,
+    state: Any,
+    config: RegistrationConfig,
+    place: int,
+    iterations: int,
+    stopped: Callable[[], bool],
 ) -> Generator[tuple[float, Any], None, Any]:
     """The iterations of one level, from `state`; yields (similarity, state), returns the best."""
     fixed, moving, weight = (ops.array(a) for a in (level.fixed, level.moving, level.weight))
@@ -138,6 +161,8 @@ def _climb(
         moved = ops.add_with_bracket(state, step) if velocity else ops.compose(state, step)
         state = ops.smooth(moved, field_sigma)
         yield value, state
+        if stopped():
+            break
     if iterations:
         value, _ = _force(ops, terms, state, velocity)
     return state if not iterations or value >= best_value else best
