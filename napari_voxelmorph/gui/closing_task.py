@@ -1,4 +1,4 @@
-"""Tell napari that a registration runs, so that closing the window asks first and cancels it."""
+"""Tell napari that a job runs, so that closing the window asks first and cancels it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ class ClosingTask:
     still ends with the window, only nobody asks before.
     """
 
-    def __init__(self, viewer: Any, cancel: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        cancel: Callable[[], None],
+        what: str = "a registration is running",
+    ) -> None:
         self._window = getattr(viewer, "window", None)
         self._id: Any = None
         enter = getattr(self._window, "_register_task_status", None)
@@ -21,7 +26,7 @@ class ClosingTask:
             return
         from napari.utils.task_status import Status
 
-        self._id = enter("VoxelMorph", Status.BUSY, "a registration is running", cancel)
+        self._id = enter("VoxelMorph", Status.BUSY, what, cancel)
 
     def end(self) -> None:
         """Strike the entry out."""

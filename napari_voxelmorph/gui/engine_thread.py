@@ -20,7 +20,14 @@ from napari_voxelmorph.gui.engine_worker import CLOSE_SECONDS, Job, Worker
 
 
 class Busy(RuntimeError):
-    """A second registration was asked for while one runs."""
+    """A second registration, or a second training, was asked for while one runs."""
+
+
+#: Lanes whose job nothing but the user may stop, with the words for whoever tries.
+_ALONE = {
+    "run": "A registration is running; cancel it before starting another.",
+    "train": "A training is running in this window; stop it before starting another.",
+}
 
 
 class EngineThread(QObject):
@@ -61,13 +68,14 @@ class EngineThread(QObject):
         """Queue `work`; `on_start(job)` is called at once, then `on_step(step, partial)`, then
         `on_done(result)`, `on_error(sentence, details)` or `on_cancelled()`, on the main thread.
 
-        The lane ``"run"`` is for registrations: a second one is refused with `Busy`.  In any
-        other lane the newest job wins: an older one is stopped and its answer dropped.
+        The lanes ``"run"`` (registrations) and ``"train"`` take one job at a time: a second one
+        is refused with `Busy`.  In any other lane the newest job wins: an older one is stopped
+        and its answer dropped.
         """
         older = self._newest.get(lane)
         if older is not None:
-            if lane == "run":
-                raise Busy("A registration is running; cancel it before starting another.")
+            if lane in _ALONE:
+                raise Busy(_ALONE[lane])
             older.cancel()
         job = Job(next(self._numbers), lane, work, **callbacks)
         self._newest[lane] = job

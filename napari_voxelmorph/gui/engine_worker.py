@@ -32,7 +32,9 @@ def _nothing(*_: Any) -> None:
 class Job:
     """One piece of work, numbered; `lane` says what it replaces (see `EngineThread.submit`).
 
-    A job that `gives_way` pauses between its steps while others are waiting.
+    A job pauses between its steps while others are waiting that give way less than it does
+    (0 never, 1 warm-up, 2 training); its equals wait for its end.  A window that closes waits
+    at least `patience` seconds for the step under way and for what is written after it.
     """
 
     number: int
@@ -43,7 +45,8 @@ class Job:
     on_step: Callable[[Any, Any], None] = _nothing
     on_cancelled: Callable[[], None] = _nothing
     on_start: Callable[[Job], None] = _nothing
-    gives_way: bool = False
+    gives_way: int = 0
+    patience: float = 0.0
     cancelled: threading.Event = field(default_factory=threading.Event)
     latest: Any = None
 
@@ -70,7 +73,9 @@ class Worker:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._door = threading.Lock()
         self._closed = False
-        self._current: Job | None = None
+        self._later: deque[Job] = deque()
+        #: The job under way; before it those that give way to it.
+        self._current: list[Job] = []
         self._thread: threading.Thread | None = None
 
     def put(self, job: Job) -> None:
@@ -83,14 +88,23 @@ class Worker:
     def _work(self) -> None:
         _be_polite()
         while not self._closed:
-            self._serve(self._jobs.get())
+            self._serve(self._later.popleft() if self._later else self._jobs.get())
 
     def _serve(self, job: Job | None) -> None:
         if job is None or self._closed:
             return
-        before, self._current = self._current, job
+        self._current.append(job)
         self.perform(job)
-        self._current = before
+        self._current.pop()
+
+    def _let_others(self, job: Job) -> None:
+        """Do what waits and may go before `job`."""
+        while job.gives_way and not self._jobs.empty():
+            other = self._jobs.get()
+            if other is not None and other.gives_way >= job.gives_way:
+                self._later.append(other)
+            else:
+                self._serve(other)
 
     def perform(self, job: Job) -> None:
         """Run one job to its end; all that it has to say goes into the box."""
@@ -109,13 +123,12 @@ class Worker:
     def _steps(self, job: Job, generator: Any) -> Any:
         shown = 0.0
         with contextlib.closing(generator):
-            while not job.cancelled.is_set():
+            while not job.cancelled.is_set() and not self._closed:
                 try:
                     step = next(generator)
                 except StopIteration as end:
                     return end.value
-                if job.gives_way and not self._jobs.empty():
-                    self._serve(self._jobs.get())
+                self._let_others(job)
                 now = time.monotonic()
                 if now - shown < STEP_SECONDS:
                     continue
@@ -149,10 +162,11 @@ class Worker:
         with self._door:
             self._closed = True
             self.box.clear()
-        if self._current is not None:
-            self._current.cancel()
+        current = list(self._current)
+        for job in current:
+            job.cancel()
         self._jobs.put(None)
         if self._thread is None or self._thread is threading.current_thread():
             return True
-        self._thread.join(seconds)
+        self._thread.join(max([seconds, *(job.patience for job in current)]))
         return not self._thread.is_alive()

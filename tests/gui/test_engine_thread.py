@@ -185,3 +185,70 @@ def test_work_that_gives_way_lets_others_pass(engine, qtbot):
     engine.submit(lambda: order.append("quick"), lane="open")
     qtbot.waitUntil(lambda: len(order) == 2)
     assert order == ["quick", "slow"]
+
+
+def test_a_training_gives_way_to_everything_and_the_warm_up_to_all_but_it(engine, qtbot):
+    order, entered = [], threading.Event()
+
+    def slow(name):
+        def work():
+            for i in range(15):
+                entered.set()
+                time.sleep(0.02)
+                yield SimpleNamespace(index=i)
+            order.append(name)
+
+        return work
+
+    engine.submit(slow("training"), lane="train", gives_way=2)
+    assert entered.wait(5)
+    engine.submit(slow("warm-up"), lane="warm-up", gives_way=1)
+    engine.submit(lambda: order.append("quick"), lane="open")
+    qtbot.waitUntil(lambda: len(order) == 3)
+    assert order == ["quick", "warm-up", "training"]
+
+
+def test_a_training_asked_for_while_the_libraries_load_waits_for_them(engine, qtbot):
+    order = []
+
+    def slow(name):
+        def work():
+            for i in range(5):
+                order.append(name)
+                time.sleep(0.02)
+                yield SimpleNamespace(index=i)
+
+        return work
+
+    engine.submit(slow("warm-up"), lane="warm-up", gives_way=1)
+    engine.submit(slow("training"), lane="train", gives_way=2)
+    qtbot.waitUntil(lambda: len(order) == 10)
+    assert order == ["warm-up"] * 5 + ["training"] * 5
+
+
+def test_a_second_training_is_refused_with_words(engine, qtbot):
+    gate = threading.Event()
+    engine.submit(counting(2, gate), lane="train")
+    with pytest.raises(Busy, match="training is running"):
+        engine.submit(counting(2), lane="train")
+    gate.set()
+    qtbot.waitUntil(lambda: not engine.works_on("train"))
+
+
+def test_closing_stops_a_training_that_gives_way_to_another_job(qtbot):
+    engine, gate, entered, closed = EngineThread(), threading.Event(), threading.Event(), []
+
+    def training():
+        try:
+            while True:
+                time.sleep(0.01)
+                yield SimpleNamespace(index=0)
+        finally:
+            closed.append(True)
+
+    engine.submit(training, lane="train", gives_way=2, patience=5.0)
+    engine.submit(counting(5, gate, entered=entered), lane="run")
+    assert entered.wait(5)
+    threading.Timer(0.3, gate.set).start()
+    assert engine.close(0.1)  # waits for as long as the training asked for
+    assert closed == [True]
