@@ -14,6 +14,8 @@ from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.provenance import installed
 
 FORMAT, SCHEMA = "napari-voxelmorph model", 1
+#: Percentiles of the intensities that a card may hold, see `model_checks.profile`.
+PROFILE = (50, 75, 90)
 _VERSIONS = ("napari-voxelmorph", "torch", "safetensors")
 
 
@@ -38,6 +40,9 @@ class ModelCard:
         The recipe and its history (JSON values).
     scores : mapping
         Numbers by name, such as ``{"dice": 0.78}``.
+    profile : tuple of float
+        How the intensities of the training scans are spread (`model_checks.profile`, their
+        mean); empty: unknown.
     created : str
         Date and time, ISO; filled in when saved.
     sha256 : str
@@ -54,6 +59,7 @@ class ModelCard:
     scores: Mapping[str, float] = field(default_factory=dict)
     created: str = ""
     sha256: str = ""
+    profile: tuple[float, ...] = ()
 
 
 def to_text(card: ModelCard) -> str:
@@ -69,6 +75,7 @@ def to_text(card: ModelCard) -> str:
         "space": card.space.to_json(),
         "training": dict(card.training),
         "scores": dict(card.scores),
+        "profile": list(card.profile),
         "created": card.created,
         "sha256": card.sha256,
         "versions": {name: installed(name) for name in _VERSIONS},
@@ -96,10 +103,20 @@ def from_values(values: dict[str, Any]) -> ModelCard:
         raise InputError("“training” and “scores” must be dictionaries")
     if any(type(v) not in (int, float) or not math.isfinite(v) for v in scores.values()):
         raise InputError("“scores” must hold finite numbers")
+    profile = values.get("profile", [])
+    if not isinstance(profile, list) or len(profile) not in (0, len(PROFILE)):
+        raise InputError(f"“profile” must hold {len(PROFILE)} numbers, got {profile!r}")
+    if any(type(v) not in (int, float) or not math.isfinite(v) for v in profile):
+        raise InputError("“profile” must hold finite numbers")
     architecture = Architecture.from_json(values["architecture"])
     space = Space.from_json(values["space"])
     if space.shape is not None and len(space.shape) != architecture.ndim:
         raise InputError("“space” and “architecture” differ in the number of axes")
     return ModelCard(
-        architecture=architecture, space=space, training=training, scores=scores, **texts
+        architecture=architecture,
+        space=space,
+        training=training,
+        scores=scores,
+        profile=tuple(profile),
+        **texts,
     )

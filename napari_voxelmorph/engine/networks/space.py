@@ -139,7 +139,7 @@ def place(space: Space, fixed: Volume) -> Place:
             "Choose another model."
         )
     axes, mirrored = _axes(space.orientation, fixed.orientation, ndim)
-    low, high = _content(fixed)
+    low, high = content(fixed)
     shape, start, steps = [], np.empty(ndim), np.empty(ndim)
     for j, axis in enumerate(axes):
         n = fixed.shape[axis]
@@ -198,7 +198,7 @@ def _intensity(data: Array, space: Space) -> tuple[float, float]:
     return low, space.value / (top - low) if top > low else 1.0
 
 
-def _content(volume: Volume) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def content(volume: Volume) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First and last voxel, along each axis, of what is clearly brighter than the background."""
     data = np.asarray(volume.data, np.float32)
     low = float(data.min())
