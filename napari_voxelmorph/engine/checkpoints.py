@@ -24,8 +24,8 @@ from napari_voxelmorph.engine.errors import FileFormatError, InputError
 from napari_voxelmorph.engine.files.reading import damaged, reading, require_memory
 from napari_voxelmorph.engine.files.writing import folder_writing
 from napari_voxelmorph.engine.model_card import FORMAT, SCHEMA, ModelCard, from_values, to_text
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.registry import build
-from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph
 
 INDEX, WEIGHTS = "model.json", "weights.safetensors"
 _WHAT = "a napari-voxelmorph model"
@@ -35,7 +35,9 @@ _LARGEST_HEADER = 2**20
 _PRECISIONS = ("F32", "F16", "BF16")
 
 
-def save_model(network: VoxelMorph, card: ModelCard, folder: str | os.PathLike[str]) -> ModelCard:
+def save_model(
+    network: RegistrationNetwork, card: ModelCard, folder: str | os.PathLike[str]
+) -> ModelCard:
     """Write a model folder; an earlier model of that name is replaced when all is written.
 
     Returns
@@ -72,7 +74,7 @@ def save_model(network: VoxelMorph, card: ModelCard, folder: str | os.PathLike[s
     return card
 
 
-def load_model(folder: str | os.PathLike[str]) -> tuple[VoxelMorph, ModelCard]:
+def load_model(folder: str | os.PathLike[str]) -> tuple[RegistrationNetwork, ModelCard]:
     """Read a model folder: the network on the CPU in float32, ready to register, and its card.
 
     Raises

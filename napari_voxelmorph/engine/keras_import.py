@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
 from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.networks.space import Space
-from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph
 
 #: The grid of the papers' scans; white matter at about 0.4 of the scale puts the 99th
 #: percentile of the brain at 115 / 255.
@@ -38,7 +38,7 @@ _LARGEST = 2**30
 Arrays = dict[tuple[str, str], NDArray[np.float32]]
 
 
-def import_keras_model(path: str | Path) -> tuple[VoxelMorph, ModelCard]:
+def import_keras_model(path: str | Path) -> tuple[RegistrationNetwork, ModelCard]:
     """The network of a Keras file and a card for the shelf; errors as `import_keras`.
 
     The file does not say on what it was trained: a network for 160 x 192 x 224 voxels is taken
@@ -63,7 +63,7 @@ def import_keras_model(path: str | Path) -> tuple[VoxelMorph, ModelCard]:
     return network, card
 
 
-def import_keras(path: str | Path) -> VoxelMorph:
+def import_keras(path: str | Path) -> RegistrationNetwork:
     """The network in a Keras file, with its weights, ready to register.
 
     Raises

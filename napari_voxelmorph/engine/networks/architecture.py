@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.networks.unet import Downsampling
 
+Design = Literal["unet", "pyramid"]
 Output = Literal["velocity", "displacement"]
 _MOST_CHANNELS, _MOST_LEVELS = 4096, 8
 
@@ -35,6 +36,11 @@ class Architecture:
         A second head gives the logarithm of the variance.
     channels : int
         Of each of the two images.
+    design : "unet" or "pyramid"
+        The pyramid (`networks.pyramid`) halves once before its encoder, which has one width per
+        resolution (1/2, 1/4, ...); its decoder has as many lists, coarsest first, or fewer.
+    symmetric : bool
+        Exchanging the images negates the velocity exactly: ``v = (g(m, f) - g(f, m)) / 2``.
     """
 
     ndim: int = 3
@@ -46,6 +52,8 @@ class Architecture:
     offset: float = 0.5
     probabilistic: bool = False
     channels: int = 1
+    design: Design = "unet"
+    symmetric: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoder", _widths(self.encoder, "encoder"))
@@ -66,6 +74,8 @@ class Architecture:
             ("downsampling", get_args(Downsampling)),
             ("output", get_args(Output)),
             ("probabilistic", (False, True)),
+            ("design", get_args(Design)),
+            ("symmetric", (False, True)),
         ):
             value = getattr(self, name)
             if value not in choices or type(value) is not type(choices[0]):
@@ -73,8 +83,14 @@ class Architecture:
         _number("squarings", self.squarings, 0, 12, whole=True)
         _number("offset", self.offset, 0, self.scale - 1)
         _number("channels", self.channels, 1, 64, whole=True)
-        if self.probabilistic and self.output != "velocity":
-            raise InputError("Architecture: a probabilistic network gives a velocity.")
+        if self.output != "velocity" and (
+            self.probabilistic or self.symmetric or self.design == "pyramid"
+        ):
+            raise InputError(
+                "Architecture: a probabilistic or symmetric network or a pyramid gives a velocity."
+            )
+        if self.design == "pyramid" and len(decoder) > levels:
+            raise InputError("Architecture: a pyramid ends at half resolution or coarser.")
 
     @property
     def scale(self) -> int:
@@ -124,7 +140,7 @@ def _number(name: str, value: Any, low: float, high: float, whole: bool = False)
 _STRIDED: dict[str, Any] = {"downsampling": "strided", "output": "displacement", "offset": 0.0}
 _THREE = ((32,), (32,), (32,))
 
-#: The papers' networks and the half-resolution velocity form.
+#: The papers' networks, the half-resolution velocity form, and the coarse-to-fine pyramid.
 PRESETS: dict[str, Architecture] = {
     "voxelmorph-1": Architecture(decoder=(*_THREE, (32, 8), (8,)), **_STRIDED),
     "voxelmorph-2": Architecture(decoder=(*_THREE, (32, 32), (16, 16)), **_STRIDED),
@@ -132,4 +148,10 @@ PRESETS: dict[str, Architecture] = {
         decoder=(*_THREE, (32, 16)), downsampling="strided", offset=0.0, probabilistic=True
     ),
     "velocity": Architecture(),
+    "pyramid": Architecture(
+        design="pyramid",
+        symmetric=True,
+        encoder=(16, 24, 32, 48),
+        decoder=((48, 48), (48, 32), (32, 32), (24, 24)),
+    ),
 }

@@ -10,14 +10,18 @@ from torch import Tensor
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.space import Array, Space, conform, place
-from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph
 from napari_voxelmorph.engine.pair_checks import beginning, check_pair
 from napari_voxelmorph.engine.result import Registration
 
 
 def predict(
-    network: VoxelMorph, space: Space, moving: Volume, fixed: Volume, affine: Matrix | None = None
+    network: RegistrationNetwork,
+    space: Space,
+    moving: Volume,
+    fixed: Volume,
+    affine: Matrix | None = None,
 ) -> Registration:
     """Register a pair by a network; the result lies on the fixed image's own grid.
 
@@ -57,7 +61,7 @@ def predict(
     return Registration(fixed, moving, world, field, timings=timings)
 
 
-def _check_fits(network: VoxelMorph, fixed: Volume) -> None:
+def _check_fits(network: RegistrationNetwork, fixed: Volume) -> None:
     ndim, channels = network.architecture.ndim, network.architecture.channels
     if channels != 1 or ndim != fixed.ndim:
         raise InputError(
@@ -67,7 +71,7 @@ def _check_fits(network: VoxelMorph, fixed: Volume) -> None:
 
 
 @torch.inference_mode()
-def run(network: VoxelMorph, moving: Array, fixed: Array) -> Array:
+def run(network: RegistrationNetwork, moving: Array, fixed: Array) -> Array:
     """The network's field (D, *Sg) for two arrays on its grid, in float32.
 
     Raises

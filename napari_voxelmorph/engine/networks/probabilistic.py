@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_voxelmorph.engine.losses.variational import gaussian_smooth, gaussian_taps
 from napari_voxelmorph.engine.networks.architecture import Architecture
-from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph, field_head
+from napari_voxelmorph.engine.networks.voxelmorph import FIELD_STD, VoxelMorph, field_head
 
 #: As in the reference: variances start constant and small, so that training starts stable.
 LOG_VARIANCE_STD, LOG_VARIANCE_BIAS = 1e-10, -10.0
@@ -20,22 +20,35 @@ class ProbabilisticVoxelMorph(VoxelMorph):
     """
 
     def __init__(
-        self, architecture: Architecture, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        generator: torch.Generator | None = None,
+        field_std: float = FIELD_STD,
     ) -> None:
-        super().__init__(architecture, generator)
-        self.log_variance = field_head(
-            architecture.ndim,
-            self.unet.out_channels,
-            LOG_VARIANCE_STD,
-            LOG_VARIANCE_BIAS,
-            generator,
-        )
+        super().__init__(architecture, generator, field_std)
+        self.log_variance = log_variance_head(architecture.ndim, self.unet.out_channels, generator)
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        """The mean."""
+        return self.distribution(moving, fixed)[0]
 
     def distribution(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the velocity, (B, D, *Sg) each; see `forward`."""
-        features = self.features(moving, fixed)
-        mean, log_variance = self.field(features), self.log_variance(features)
-        return self.cropped(mean, moving), self.cropped(log_variance, moving)
+        self.check_pair(moving, fixed)
+        mean, log_variance = self._one_way(moving, fixed).chunk(2, 1)
+        if self.architecture.symmetric:
+            back, same = self._one_way(fixed, moving).chunk(2, 1)
+            mean, log_variance = (mean - back) / 2, (log_variance + same) / 2
+        return mean, log_variance
+
+    def heads(self, features: Tensor) -> Tensor:
+        """Mean and log-variance, one after the other."""
+        return torch.cat([self.field(features), self.log_variance(features)], 1)
+
+
+def log_variance_head(ndim: int, n_in: int, generator: torch.Generator | None) -> nn.Module:
+    """The second head."""
+    return field_head(ndim, n_in, LOG_VARIANCE_STD, LOG_VARIANCE_BIAS, generator)
 
 
 def sample(

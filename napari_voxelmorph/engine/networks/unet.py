@@ -8,11 +8,14 @@ which halve by strided convolutions, and the later ones, which halve by max-pool
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from napari_voxelmorph.engine.networks.slabs import checkpointed, in_slabs
 
 Downsampling = Literal["max-pool", "strided"]
 SLOPE = 0.2
@@ -72,29 +75,81 @@ class UNet(nn.Module):
             self.up.append(block)
         self.out_channels = channels
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Features (B, out_channels, *P / scale) of an image (B, in_channels, *S) padded to P."""
+    def forward(
+        self,
+        image: Tensor,
+        head: Callable[[Tensor], Tensor] | None = None,
+        checkpointing: bool = False,
+    ) -> Tensor:
+        """Features (B, out_channels, *P / scale) of an image (B, in_channels, *S) padded to P.
+
+        With a `head`, a convolution of width 3, what it makes of them.
+        """
         x, skips = pad_to_multiple(image, self.multiple), []
-        for layer in self.down:
+        for level, layer in enumerate(self.down):
             if self.strided:
                 skips.append(x)
-                # As TensorFlow pads "same" with stride 2 and an even size: at the far end only.
-                x = functional.leaky_relu(layer(functional.pad(x, (0, 1) * self.ndim)), SLOPE)
+                x = checkpointed(checkpointing, _reduced, layer, x)
+            elif level == 0 and self.scale > 1:
+                # Nobody looks at the largest features again: they need not be kept.
+                x = checkpointed(checkpointing, _first, layer, x)
+                skips.append(x)
             else:
-                x = functional.leaky_relu(layer(x), SLOPE)
+                x = checkpointed(checkpointing, activated, layer, x)
                 skips.append(x)
                 x = halve(x)
         for level, block in enumerate(self.up):
-            if level:
-                # (B, C, *S / 2^k) -> (B, C + skip, *S / 2^(k - 1))
-                x = torch.cat([double(x), skips[-level]], dim=1)
-            for layer in block:  # type: ignore[attr-defined]
-                x = functional.leaky_relu(layer(x), SLOPE)
+            last = level == len(self.up) - 1
+            inputs = [x, skips.pop()] if level else [x]
+            x = checkpointed(checkpointing, _decoded, block, head if last else None, *inputs)
         return x
 
     def field_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Voxels of the field that an image of `shape` gets: ``ceil(n / scale)``."""
         return tuple(math.ceil(n / self.scale) for n in shape)
+
+
+def activated(layer: nn.Module, x: Tensor) -> Tensor:
+    """LeakyReLU of what the layer makes of x."""
+    # In place: the next convolution keeps the same numbers, so training keeps them once.
+    return functional.leaky_relu(layer(x), SLOPE, inplace=True)
+
+
+def _reduced(layer: nn.Module, x: Tensor) -> Tensor:
+    """Strided: as TensorFlow pads "same" with stride 2 and an even size, at the far end only."""
+    return activated(layer, functional.pad(x, (0, 1) * (x.ndim - 2)))
+
+
+def _first(layer: nn.Module, x: Tensor) -> Tensor:
+    """Convolved and halved."""
+    channels = x.shape[1] + _width(layer)
+    return in_slabs(lambda part: halve(activated(layer, part)), [x], margin=2, channels=channels)
+
+
+def _decoded(
+    block: nn.ModuleList,
+    head: Callable[[Tensor], Tensor] | None,
+    x: Tensor,
+    skip: Tensor | None = None,
+) -> Tensor:
+    """(B, C, *S / 2^k) and the skip, twice as fine -> (B, C', *S / 2^(k - 1))."""
+
+    def stage(x: Tensor, skip: Tensor | None = None) -> Tensor:
+        if skip is not None:
+            x = torch.cat([double(x), skip], dim=1)
+        for layer in block:
+            x = activated(layer, x)
+        return x if head is None else head(x)
+
+    inputs = [x] if skip is None else [x, skip]
+    looks = len(block) + (head is not None)
+    margin = looks if skip is None else -(-looks // 2)
+    channels = sum(t.shape[1] for t in inputs) + max(_width(layer) for layer in block)
+    return in_slabs(stage, inputs, margin, channels)
+
+
+def _width(layer: nn.Module) -> int:
+    return int(layer.weight.shape[0])  # type: ignore[index]
 
 
 def convolution(ndim: int, n_in: int, n_out: int, stride: int = 1) -> nn.Module:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.networks.architecture import Architecture
-from napari_voxelmorph.engine.networks.unet import UNet, convolution, crop, initialize
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.networks.unet import UNet, crop, initialize
 
 #: Standard deviation of the weights of the field's head: training starts near the identity.
 FIELD_STD = 1e-5
 
 
-class VoxelMorph(nn.Module):
+class VoxelMorph(RegistrationNetwork):
     """U-Net and one convolution, the field's head.
 
     Parameters
@@ -21,13 +21,17 @@ class VoxelMorph(nn.Module):
     architecture : Architecture
     generator : torch.Generator, optional
         For the first weights; default: torch's global one.
+    field_std : float
+        Standard deviation of the first weights of the field's head.
     """
 
     def __init__(
-        self, architecture: Architecture, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        generator: torch.Generator | None = None,
+        field_std: float = FIELD_STD,
     ) -> None:
-        super().__init__()
-        self.architecture = architecture
+        super().__init__(architecture)
         ndim = architecture.ndim
         self.unet = UNet(
             ndim,
@@ -37,46 +41,37 @@ class VoxelMorph(nn.Module):
             architecture.downsampling,
         )
         initialize(self.unet, generator)
-        self.field = field_head(ndim, self.unet.out_channels, FIELD_STD, 0.0, generator)
+        # What both directions have in common cancels when the network is symmetric.
+        bias = None if architecture.symmetric else 0.0
+        self.field = field_head(ndim, self.unet.out_channels, field_std, bias, generator)
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
-        """The field that pulls `moving` onto `fixed`.
+        """See `RegistrationNetwork.forward`."""
+        self.check_pair(moving, fixed)
+        field = self._one_way(moving, fixed)
+        if self.architecture.symmetric:
+            field = (field - self._one_way(fixed, moving)) / 2
+        return field
 
-        Parameters
-        ----------
-        moving, fixed : Tensor (B, C, *S)
-            On one grid, intensities about 0 to 1.
+    def heads(self, features: Tensor) -> Tensor:
+        """What is made of the features (B, C, *P / scale), along axis 1."""
+        field: Tensor = self.field(features)
+        return field
 
-        Returns
-        -------
-        Tensor (B, D, *ceil(S / scale))
-            Velocity or displacement, as ``architecture.output`` says, in voxels of its own grid.
-        """
-        field: Tensor = self.field(self.features(moving, fixed))
-        return self.cropped(field, moving)
-
-    def features(self, moving: Tensor, fixed: Tensor) -> Tensor:
-        """What the heads see, (B, C, *P / scale), for images padded to P."""
-        wanted = (self.architecture.channels, self.architecture.ndim + 2)
-        if moving.shape != fixed.shape or (moving.shape[1], moving.ndim) != wanted:
-            raise InputError(
-                f"This network registers {self.architecture.ndim}-D images on one grid with "
-                f"{self.architecture.channels} channel(s); got tensors of shape "
-                f"{tuple(moving.shape)} and {tuple(fixed.shape)}, expected (B, C, *S)."
-            )
-        features: Tensor = self.unet(torch.cat([moving, fixed], dim=1))
-        return features
-
-    def cropped(self, field: Tensor, image: Tensor) -> Tensor:
-        """A head's output without the padding: (B, D, *ceil(S / scale))."""
-        return crop(field, self.unet.field_shape(tuple(image.shape[2:])))
+    def _one_way(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        """The heads' output without the padding: (B, C, *ceil(S / scale))."""
+        pair = torch.cat([moving, fixed], dim=1)
+        made = self.unet(pair, self.heads, self.checkpointing)
+        return crop(made, self.unet.field_shape(tuple(moving.shape[2:])))
 
 
 def field_head(
-    ndim: int, n_in: int, std: float, bias: float, generator: torch.Generator | None
+    ndim: int, n_in: int, std: float, bias: float | None, generator: torch.Generator | None
 ) -> nn.Module:
-    """A convolution to one channel per axis, with normal weights and a constant bias."""
-    head = convolution(ndim, n_in, ndim)
-    nn.init.normal_(head.weight, 0.0, std, generator)  # type: ignore[arg-type]
-    nn.init.constant_(head.bias, bias)  # type: ignore[arg-type]
+    """A convolution to one channel per axis, with normal weights and a constant bias or none."""
+    layer = nn.Conv3d if ndim == 3 else nn.Conv2d
+    head = layer(n_in, ndim, 3, padding=1, bias=bias is not None)
+    nn.init.normal_(head.weight, 0.0, std, generator)
+    if head.bias is not None and bias is not None:
+        nn.init.constant_(head.bias, bias)
     return head

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_voxelmorph.engine.model_card import ModelCard
-from napari_voxelmorph.engine.networks.voxelmorph import VoxelMorph
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class TrainingStep:
     seconds_per_step: float
     seconds_left: float | None
     phase: str
-    snapshot: Callable[[], VoxelMorph]
+    snapshot: Callable[[], RegistrationNetwork]
     terms: Mapping[str, float] = field(default_factory=dict)
     validation: Validation | None = None
 
@@ -78,6 +78,6 @@ class TrainingStep:
 class TrainedModel:
     """What a training leaves: the best weights, with their card, and where they are."""
 
-    network: VoxelMorph
+    network: RegistrationNetwork
     card: ModelCard
     folder: Path

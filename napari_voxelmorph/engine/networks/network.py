@@ -1,0 +1,65 @@
+"""What every registration network is: two images in, one field out."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.networks.architecture import Architecture
+
+
+class RegistrationNetwork(nn.Module):
+    """Base of the networks; `engine.networks.registry.build` makes one from an architecture.
+
+    Attributes
+    ----------
+    architecture : Architecture
+    checkpointing : bool
+        While training, compute the large layers twice instead of keeping their results.
+        Set it at any time; it changes no number.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.checkpointing = False
+
+    def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        """The field that pulls `moving` onto `fixed`; of a distribution, the mean.
+
+        Parameters
+        ----------
+        moving, fixed : Tensor (B, C, *S)
+            On one grid, intensities about 0 to 1.
+
+        Returns
+        -------
+        Tensor (B, D, *ceil(S / scale))
+            Velocity or displacement, as ``architecture.output`` says, in voxels of its own grid.
+
+        Raises
+        ------
+        InputError
+            When the images do not fit the network or each other.
+        """
+        raise NotImplementedError
+
+    def distribution(self, moving: Tensor, fixed: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of the velocity, (B, D, *Sg) each.
+
+        Raises
+        ------
+        InputError
+            Also when the architecture is not probabilistic.
+        """
+        raise InputError("This network gives a field without a variance: it is not probabilistic.")
+
+    def check_pair(self, moving: Tensor, fixed: Tensor) -> None:
+        """Raise `InputError` unless the tensors are images for this network, on one grid."""
+        wanted = (self.architecture.channels, self.architecture.ndim + 2)
+        if moving.shape != fixed.shape or (moving.shape[1], moving.ndim) != wanted:
+            raise InputError(
+                f"This network registers {self.architecture.ndim}-D images on one grid with "
+                f"{self.architecture.channels} channel(s); got tensors of shape "
+                f"{tuple(moving.shape)} and {tuple(fixed.shape)}, expected (B, C, *S)."
+            )

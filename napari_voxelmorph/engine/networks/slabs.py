@@ -1,0 +1,76 @@
+"""A stage of a network in less memory: slab by slab, or computed again for the gradient.
+
+Neither changes a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+#: Results of a stage larger than this many numbers are computed in slabs of about so many.
+LARGEST = 2**24
+
+
+def in_slabs(
+    stage: Callable[..., Tensor], inputs: Sequence[Tensor], margin: int, channels: int
+) -> Tensor:
+    """``stage(*inputs)`` without gradients, cut along the first spatial axis where it is large.
+
+    Parameters
+    ----------
+    stage : callable
+        Convolutions and changes of resolution by whole factors.
+    inputs : sequence of Tensor (B, C, n · k, ...)
+        The number of planes of the coarsest divides that of the others and of the result.
+    margin : int
+        Planes of the coarsest input that a plane of the result looks at on either side.  With as
+        many computed in addition, the slabs' results are exactly the whole one's.
+    channels : int
+        The most channels that the stage holds at the resolution of the largest input.
+    """
+    planes = [tensor.shape[2] for tensor in inputs]
+    n = min(planes)
+    finest = inputs[planes.index(max(planes))]
+    numbers = finest.shape[0] * channels * finest[0, 0].numel()
+    if torch.is_grad_enabled() or numbers <= LARGEST:
+        return stage(*inputs)
+    # Not thinner than four margins: at most half as much is computed twice.
+    thickness = max(n * LARGEST // numbers, 4 * margin)
+    result = None
+    for first in range(0, n, thickness):
+        last = min(first + thickness, n)
+        low, high = max(first - margin, 0), min(last + margin, n)
+        part = stage(
+            *(
+                tensor.narrow(2, low * (size // n), (high - low) * (size // n))
+                for tensor, size in zip(inputs, planes, strict=True)
+            )
+        )
+        factor = part.shape[2] // (high - low)
+        if result is None:
+            result = _empty(part, n * factor)
+        kept = part.narrow(2, (first - low) * factor, (last - first) * factor)
+        result.narrow(2, first * factor, (last - first) * factor).copy_(kept)
+    assert result is not None
+    return result
+
+
+def _empty(like: Tensor, planes: int) -> Tensor:
+    """As `like` in type and order in memory, with another number of planes."""
+    last = torch.channels_last_3d if like.ndim == 5 else torch.channels_last
+    layout = last if like.is_contiguous(memory_format=last) else torch.contiguous_format
+    shape = (*like.shape[:2], planes, *like.shape[3:])
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
+
+
+def checkpointed(use: bool, function: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """``function(*inputs)``; if `use`, not kept for the backward pass but computed again."""
+    if not use or not torch.is_grad_enabled():
+        return function(*inputs)
+    result: Tensor = checkpoint(function, *inputs, use_reentrant=False)
+    return result
