@@ -111,6 +111,12 @@ class TrainingConfig:
     warm_up: int = _parameter(
         100, "Warm-up", "Steps in which the learning rate rises.", min=0, max=100_000, advanced=True
     )
+    decay: Literal["cosine", "constant"] = _parameter(
+        "cosine",
+        "Decay",
+        "Of the learning rate after the warm-up: along half a cosine to nearly 0, or none.",
+        advanced=True,
+    )
     clip: float = _parameter(
         1.0,
         "Clip gradient",

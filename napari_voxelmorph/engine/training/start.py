@@ -1,0 +1,177 @@
+"""The start of a training: its folder, its network, and where it left off."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from napari_voxelmorph.engine.checkpoints import load_model
+from napari_voxelmorph.engine.errors import InputError, NotEnoughMemoryError
+from napari_voxelmorph.engine.networks.architecture import PRESETS
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.networks.registry import build
+from napari_voxelmorph.engine.provenance import installed
+from napari_voxelmorph.engine.shelf import find
+from napari_voxelmorph.engine.training.config import TrainingConfig
+from napari_voxelmorph.engine.training.distributed import Team
+from napari_voxelmorph.engine.training.precision import NAMES, choose_precision
+from napari_voxelmorph.engine.training.run import Run
+from napari_voxelmorph.engine.training.run_folder import (
+    History,
+    free_of_runs,
+    locked,
+    read_record,
+    write_record,
+)
+from napari_voxelmorph.engine.training.samples import PairSource
+from napari_voxelmorph.engine.training.saving import model_of_run
+from napari_voxelmorph.engine.training.state import fresh, resume_state, same_for_all
+
+#: May differ when a run is resumed; the pairs per step of all processes together may not.
+FREE = {"steps", "validate_every", "device", "checkpointing", "batch", "precision"}
+
+
+@contextmanager
+def opened(
+    source: PairSource, config: TrainingConfig, folder: Path, resume: bool, team: Team
+) -> Iterator[Run]:
+    """A run in its locked folder, begun or taken up again; errors as `train`."""
+    with ExitStack() as stack:
+        stack.enter_context(_memory_in_words(config))
+        check_recipe(source, config)
+        record: dict[str, Any] = {}
+        if team.chief:
+            record = read_record(folder) if resume else {}
+            if not resume:
+                free_of_runs(folder)
+            stack.enter_context(locked(folder))
+        network = first_network(source, config).to(team.device)
+        layout = torch.channels_last_3d if len(source.shape) == 3 else torch.channels_last
+        network = network.to(memory_format=layout)  # type: ignore[call-overload]
+        if hasattr(network, "checkpointing"):
+            network.checkpointing = config.checkpointing
+        state, history = fresh(network.train(), config), None
+        if team.chief:
+            if resume:
+                _check_same(record, _record(source, config, team, ""))
+                state = resume_state(state, folder)
+            else:
+                chosen = choose_precision(network, source.shape, team.device, config.precision)
+                record = _record(source, config, team, chosen)
+                write_record(folder, record)
+            history = History(folder, state.step)
+        precision = team.from_chief(record.get("precision"))
+        state = same_for_all(state, team)
+        yield Run(source, config, folder, team, state, NAMES[precision], history, saved=state.step)
+
+
+def first_network(source: PairSource, config: TrainingConfig) -> RegistrationNetwork:
+    """A new network, or the one of the shelf that the training starts from.
+
+    Raises
+    ------
+    InputError
+        When the model registers images of another kind than the data are.
+    """
+    ndim = len(source.shape)
+    if not config.start_from:
+        if config.network not in PRESETS:
+            raise InputError(f"There is no network “{config.network}” in this version.")
+        generator = torch.Generator().manual_seed(config.seed)
+        return build(replace(PRESETS[config.network], ndim=ndim), generator)
+    network, card = load_model(_model(config.start_from))
+    if network.architecture.ndim != ndim:
+        raise InputError(
+            f"The model “{card.name}” registers {network.architecture.ndim}-D images and these "
+            f"are {ndim}-D. Start from another model, or from none."
+        )
+    wanted, given = (replace(s, shape=None).to_json() for s in (card.space, source.space))
+    unlike = [f"{k} {wanted[k]!r} (here {given[k]!r})" for k in wanted if wanted[k] != given[k]]
+    if unlike:
+        raise InputError(
+            f"The model “{card.name}” was trained on images prepared otherwise: "
+            f"{', '.join(unlike)}. Prepare these in the model's space, or start from none."
+        )
+    return network.requires_grad_(True)
+
+
+def _model(name: str) -> Path:
+    path = Path(name)
+    return model_of_run(path) if path.is_dir() else find(name)
+
+
+def check_recipe(source: PairSource, config: TrainingConfig) -> None:
+    """Raise `InputError` when the recipe asks for what the data do not have, or for nothing."""
+    if config.segmentation_weight > 0 and not source.labels:
+        raise InputError(
+            "The recipe uses segmentations and the data have none. Give segmentations, or set "
+            "“Segmentation weight” to 0."
+        )
+    weights = (config.segmentation_weight, config.landmark_weight, config.field_weight)
+    if config.similarity == "none" and not any(weights):
+        raise InputError(
+            "Nothing is left to train on: choose a similarity, or a weight above 0 for "
+            "segmentations, landmarks or known fields."
+        )
+
+
+def _record(
+    source: PairSource, config: TrainingConfig, team: Team, precision: str
+) -> dict[str, Any]:
+    names = ("napari-voxelmorph", "torch", "numpy", "numba")
+    return {
+        "config": dataclasses.asdict(config),
+        "pairs_per_step": config.batch * team.size,
+        "precision": precision,
+        "data": dict(source.description),
+        "space": source.space.to_json(),
+        "shape": list(source.shape),
+        "labels": list(source.labels),
+        "versions": {name: installed(name) for name in names},
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _check_same(record: dict[str, Any], now: dict[str, Any]) -> None:
+    """Raise `InputError` where a resumed run would no longer be the one that was started."""
+    pairs = {k: (record["config"].get(k, v), v) for k, v in now["config"].items() if k not in FREE}
+    pairs |= {k: (record.get(k), now[k]) for k in ("pairs_per_step", "shape", "labels")}
+    unlike = [f"{k} was {was!r} and is {v!r}" for k, (was, v) in pairs.items() if was != v]
+    if unlike:
+        raise InputError(
+            f"This is not the training that was interrupted: {', '.join(unlike)}. Resume it as it "
+            "was, or start a new one (from its weights, with “Start from”)."
+        )
+
+
+@contextmanager
+def _memory_in_words(config: TrainingConfig) -> Iterator[None]:
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        if isinstance(error, NotEnoughMemoryError):
+            raise
+        raise NotEnoughMemoryError(_memory_words(config)) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise NotEnoughMemoryError(_memory_words(config)) from error
+
+
+def _memory_words(config: TrainingConfig) -> str:
+    cures = ["a coarser or smaller grid"]
+    if not config.checkpointing:
+        cures.insert(0, "“Save memory”")
+    if config.batch > 1:
+        cures.insert(0, f"fewer than {config.batch} pairs per step")
+    return (
+        "The device has not enough memory for a training step. Try "
+        f"{', or '.join(cures)}. The last checkpoint is as it was."
+    )
