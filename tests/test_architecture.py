@@ -38,7 +38,10 @@ FLOORS = {
         (
             "checkpoints",
             "keras_import",
+            "loaded_model",
             "model_card",
+            "model_checks",
+            "network_needs",
             "shelf",
             "evaluation",
             "optimization",
@@ -47,7 +50,7 @@ FLOORS = {
         ),
         3,
     ),
-    **dict.fromkeys(("training", "registration", "lambda_sweep"), 4),
+    **dict.fromkeys(("training", "registration", "stages", "network_stage", "lambda_sweep"), 4),
     **dict.fromkeys(("templates", "segmentation", "cohort", "report"), 5),
 }
 FACES = 6

@@ -11,6 +11,8 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.device import free_memory
 from napari_voxelmorph.engine.errors import NotEnoughMemoryError
 from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.loaded_model import card_of
+from napari_voxelmorph.engine.network_needs import network_needs
 
 #: The process with its libraries, before any image is read.
 _BASELINE = 3.2e8
@@ -57,14 +59,28 @@ def estimate(
     least = fixed.data.size * _BYTES_PER_FIXED_VOXEL
     if config.transform == "none":
         return Estimate(int(need + least), 3.0)
+    seconds = 3.0
+    if config.model:
+        network = network_needs(card_of(config.model), fixed, device)
+        seconds += network.seconds
+        least = max(least, network.bytes)
+    if config.model and not config.refine:
+        return Estimate(int(need + least), seconds)
+    found = _optimiser_needs(fixed, config, device)
+    return Estimate(int(need + max(least, found.bytes)), seconds + found.seconds)
+
+
+def _optimiser_needs(fixed: Volume, config: RegistrationConfig, device: torch.device) -> Estimate:
+    """Of the field optimiser alone."""
+    iterations = config.refine_iterations if config.model else config.iterations
     voxels = work_voxels(fixed, config.resolution)
     per_voxel = _BYTES_PER_WORK_VOXEL[config.similarity]
     per_voxel += _BYTES_SYMMETRIC[config.similarity] * config.symmetric
-    need += max(least, voxels * per_voxel * _DEVICE_FACTOR[device.type])
     factor = 4 if config.similarity in ("mind", "mi") else 1
-    passes = sum(n / 8.0**i for i, n in enumerate(reversed(config.iterations)))
-    seconds = 3.0 + voxels / 1e6 * passes * _SECONDS_PER_MILLION[device.type] * factor
-    return Estimate(int(need), seconds * (2 if config.symmetric else 1))
+    factor *= 2 if config.symmetric else 1
+    passes = sum(n / 8.0**i for i, n in enumerate(reversed(iterations)))
+    seconds = voxels / 1e6 * passes * _SECONDS_PER_MILLION[device.type] * factor
+    return Estimate(int(voxels * per_voxel * _DEVICE_FACTOR[device.type]), seconds)
 
 
 def check_memory(
@@ -75,6 +91,14 @@ def check_memory(
     need = estimate(fixed, moving, config, device).bytes
     if need <= free:
         return
+    if config.model:
+        slimmer = estimate(fixed, moving, replace(config, model=""), device).bytes
+        if slimmer <= free:
+            raise NotEnoughMemoryError(
+                f"With the model “{config.model}” this pair needs about {need / 1e9:.1f} GB on "
+                f"{device} and {free / 1e9:.1f} GB are free. Choose a model that works at half "
+                f"resolution, or none ({slimmer / 1e9:.1f} GB), or close other programs."
+            )
     base = max(config.resolution, min(fixed.spacing))
     for factor in (1.5, 2, 3, 4, 6, 8):
         coarser = replace(config, resolution=min(20.0, float(f"{base * factor:.2g}")))

@@ -8,38 +8,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Literal
+from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from napari_voxelmorph.engine.config import DEFAULT, RegistrationConfig
-from napari_voxelmorph.engine.device import describe_device, pick_device
+from napari_voxelmorph.engine.device import pick_device
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.estimate import Estimate, check_memory, estimate
-from napari_voxelmorph.engine.evaluation.quality import measuring, quality
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
-from napari_voxelmorph.engine.optimization.affine import align
-from napari_voxelmorph.engine.optimization.deformable import deform
-from napari_voxelmorph.engine.pair_checks import beginning, check_pair, mask_of
-from napari_voxelmorph.engine.provenance import provenance
+from napari_voxelmorph.engine.loaded_model import card_of
+from napari_voxelmorph.engine.model_checks import check_fits
+from napari_voxelmorph.engine.pair_checks import check_pair, mask_of
 from napari_voxelmorph.engine.result import Registration
-from napari_voxelmorph.engine.steps import Clock, Step, relay, timed
+from napari_voxelmorph.engine.stages import Run, Stopped, Task, never, run
+from napari_voxelmorph.engine.steps import Step
 
 __all__ = ["Registrar", "Registration", "Step"]
-
-#: Share of the whole run that pre-alignment takes when a deformation follows.
-_AFFINE_SHARE = 0.2
-#: The last part of a run: the moved image and the numbers.
-_MEASURE_FROM = 0.95
-#: A volume thinner than this may be left as it lay (see `_kept_if_better`).
-_FEW_SLICES = 8
-
-
-Run = Generator[Step, None, Registration]
 
 
 class Registrar:
@@ -106,125 +91,37 @@ class Registrar:
         moving, fixed = self._need_pair()
         return estimate(fixed, moving, config, self.device)
 
-    def steps(self, config: RegistrationConfig = DEFAULT, start: Matrix | None = None) -> Run:
+    def steps(
+        self,
+        config: RegistrationConfig = DEFAULT,
+        start: Matrix | None = None,
+        stopped: Stopped = never,
+    ) -> Run:
         """Run as a generator of `Step`; its return value is the `Registration`.
 
-        Closing the generator stops the run within one iteration.
+        Closing the generator stops the run within one iteration, without a result.
 
         Parameters
         ----------
         config : RegistrationConfig
         start : ndarray (D + 1, D + 1), optional
             Fixed world to moving world (mm) to begin with, instead of ``config.start``.
+        stopped : callable
+            Asked between iterations; once it says True, the optimiser ends with the best
+            deformation so far, and the run with a result.
         """
         moving, fixed = self._need_pair()
         if start is not None:
             start = np.array(start, dtype=np.float64)
             check_affine(start, fixed.ndim, "start matrix")
         device = pick_device(config.device) if config.device != "auto" else self.device
+        if config.model:
+            check_fits(card_of(config.model), fixed)
         check_memory(fixed, moving, config, device)
-        return self._run(fixed, moving, config, start, device)
+        moving_mask, fixed_mask = self._masks
+        return run(Task(fixed, moving, fixed_mask, moving_mask, config, start, device, stopped))
 
     def _need_pair(self) -> tuple[Volume, Volume]:
         if self._pair is None:
             raise InputError("No pair yet: call set_pair(moving, fixed) before register().")
         return self._pair
-
-    def _run(
-        self,
-        fixed: Volume,
-        moving: Volume,
-        config: RegistrationConfig,
-        start: Matrix | None,
-        device: torch.device,
-    ) -> Run:
-        """Align, deform, measure; every stage's own steps are passed on."""
-        began = beginning(fixed, moving, config.start) if start is None else start
-        base = Registration(fixed, moving, began, None, config)
-        timings: dict[str, float] = {}
-        clock = Clock()
-        share = _MEASURE_FROM if config.transform == "none" else _AFFINE_SHARE
-        affine = began
-        if config.affine != "none":
-            stage = self._aligning(fixed, moving, config, start)
-            with timed(timings, "affine"):
-                affine = yield from relay(
-                    stage,
-                    clock,
-                    "Pre-aligning",
-                    (0.0, share),
-                    lambda s: replace(base, affine=s.matrix),
-                )
-            affine = _kept_if_better(base, affine)
-        field = None
-        if config.transform != "none":
-            stage = self._deforming(fixed, moving, affine, config, device)
-            with timed(timings, "deformable"):
-                field = yield from relay(
-                    stage,
-                    clock,
-                    "Deforming",
-                    (share, _MEASURE_FROM),
-                    lambda s: replace(base, affine=affine, field=s.field()),
-                )
-        result = replace(base, affine=affine, field=field)
-        with timed(timings, "resampling and metrics"):
-            metrics = yield from relay(
-                measuring(result, base, self._masks[1]),
-                clock,
-                "Measuring",
-                (_MEASURE_FROM, 1.0),
-                lambda s: result,
-            )
-        timings["total"] = sum(timings.values())
-        story = provenance(fixed, moving, describe_device(device), datetime.now(UTC), start)
-        final = replace(result, metrics=metrics, timings=timings, provenance=story)
-        # The moved image was made for the metrics; do not make it twice.
-        final.__dict__["moved"] = result.moved
-        return final
-
-    def _aligning(
-        self, fixed: Volume, moving: Volume, config: RegistrationConfig, start: Matrix | None
-    ) -> Generator[Any, None, Any]:
-        moving_mask, fixed_mask = self._masks
-        kind: Literal["rigid", "affine"] = "rigid" if config.affine == "rigid" else "affine"
-        return align(
-            fixed,
-            moving,
-            kind=kind,
-            similarity=config.affine_similarity,
-            start=config.start if start is None else start,
-            fixed_mask=fixed_mask,
-            moving_mask=moving_mask,
-        )
-
-    def _deforming(
-        self,
-        fixed: Volume,
-        moving: Volume,
-        affine: Matrix,
-        config: RegistrationConfig,
-        device: torch.device,
-    ) -> Generator[Any, None, Any]:
-        moving_mask, fixed_mask = self._masks
-        return deform(
-            fixed,
-            moving,
-            affine,
-            config,
-            device=device,
-            fixed_mask=fixed_mask,
-            moving_mask=moving_mask,
-        )
-
-
-def _kept_if_better(begun: Registration, affine: Matrix) -> Matrix:
-    """The pre-alignment found; for a stack of few slices, the start where that agrees better.
-
-    Few slices hold too little across them to pin a 3-D rotation: the search can slide off.
-    """
-    if begun.ndim == 2 or min(*begun.fixed.shape, *begun.moving.shape) >= _FEW_SLICES:
-        return affine
-    found = quality(replace(begun, affine=affine), begun)
-    worse = found["similarity_after"] < found["similarity_before"]
-    return begun.affine if worse else affine

@@ -1,0 +1,148 @@
+"""Does a model suit a pair?  What it cannot do, and what the user should know before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.model_card import PROFILE, ModelCard
+from napari_voxelmorph.engine.networks.space import Space, content
+from napari_voxelmorph.engine.shelf import Entry, shelf
+
+#: Voxels this many times as large, or small, as the model's are far from what it has seen.
+_FAR_SPACING = 1.8
+#: An image that fills less than this of the model's grid, along an axis, looks small to it.
+_SMALL_SHARE = 0.4
+#: Profiles of T1 brains of seven sources lie within 0.13 of their middle; T2 and PD ones 0.17
+#: and more away from it (FLAIR 0.11: that is not seen).
+_OTHER_CONTRAST = 0.15
+#: Less of one value than this is not what brain extraction leaves.
+_LEAST_BACKGROUND = 0.15
+_SAMPLE = 200_000
+
+
+def misfit(card: ModelCard, ndim: int) -> str:
+    """Why a model cannot register images of so many axes, in words; empty when it can."""
+    architecture = card.architecture
+    if architecture.ndim != ndim:
+        return f"for {architecture.ndim}-D images; these are {ndim}-D"
+    if architecture.channels != 1:
+        return f"for images with {architecture.channels} channels; these have one"
+    return ""
+
+
+def check_fits(card: ModelCard, fixed: Volume, entries: Sequence[Entry] | None = None) -> None:
+    """Raise `InputError` when the model cannot register the pair; names the models that can.
+
+    Parameters
+    ----------
+    entries : sequence of Entry, optional
+        Models to offer instead; default: those on the shelf.
+    """
+    reason = misfit(card, fixed.ndim)
+    if not reason:
+        return
+    known = shelf() if entries is None else entries
+    others = [e.name for e in known if e.card is not None and not misfit(e.card, fixed.ndim)]
+    cure = f"Models that fit: {', '.join(others)}." if others else "No model on the shelf fits."
+    raise InputError(f"The model “{card.name}” is {reason}. {cure} Or register without a model.")
+
+
+def warnings_for_model(card: ModelCard, moving: Volume, fixed: Volume) -> list[str]:
+    """What the user should know before this model registers this pair; empty when all is well."""
+    warnings = [w for v in (moving, fixed) for w in _voxels(card, v)]
+    warnings += _field_of_view(card, fixed)
+    if card.space.orientation and fixed.ndim == 3 and not fixed.oriented:
+        warnings.append(
+            f"The model wants its images turned to {card.space.orientation}, and “{fixed.name}” "
+            "does not say where left is: it may be shown to the model the wrong way round."
+        )
+    for volume in (moving, fixed):
+        warnings += _contrast(card, volume)
+    return warnings
+
+
+def _voxels(card: ModelCard, volume: Volume) -> list[str]:
+    wanted = card.space.spacing
+    if wanted is None:
+        return []
+    ratio = np.array(volume.spacing) / wanted
+    if ratio.max() < _FAR_SPACING and ratio.min() > 1 / _FAR_SPACING:
+        return []
+    sizes = " x ".join(f"{s:.3g}" for s in volume.spacing)
+    return [
+        f"The model was made for voxels of {wanted:g} mm, and those of “{volume.name}” are {sizes} "
+        "mm: expect less of it, and refine the result."
+    ]
+
+
+def _field_of_view(card: ModelCard, fixed: Volume) -> list[str]:
+    space = card.space
+    if space.shape is None or space.spacing is None or len(space.shape) != fixed.ndim:
+        return []
+    low, high = content(fixed)
+    filled = np.sort((high - low + 1) * np.array(fixed.spacing))
+    # Axes are matched by size: the model's own order only matters once they are turned.
+    seen = np.sort(np.array(space.shape) * space.spacing)
+    if (filled > 1.02 * seen).any():
+        return [
+            f"The model sees {_mm(seen)} mm, and “{fixed.name}” fills {_mm(filled)} mm: what lies "
+            "outside follows its edge."
+        ]
+    if (filled < _SMALL_SHARE * seen).any():
+        return [
+            f"“{fixed.name}” fills {_mm(filled)} mm of the {_mm(seen)} mm that the model was made "
+            "for: is it the same part of the body?"
+        ]
+    return []
+
+
+def _contrast(card: ModelCard, volume: Volume) -> list[str]:
+    if card.profile and len(card.profile) == len(PROFILE):
+        apart = float(np.abs(np.array(card.profile) - profile(volume, card.space)).max())
+        if apart > _OTHER_CONTRAST:
+            domain = f" ({card.domain})" if card.domain else ""
+            return [
+                f"The intensities of “{volume.name}” are spread otherwise than those of the scans "
+                f"that the model was trained on{domain}: another contrast or another part of the "
+                "body? Judge the result, or register without a model."
+            ]
+    if "skull-stripped" in card.domain.lower() and _background(volume) < _LEAST_BACKGROUND:
+        return [
+            f"The model was trained on skull-stripped scans, and “{volume.name}” seems to be a "
+            "whole head: extract the brain first, or register without a model."
+        ]
+    return []
+
+
+def profile(volume: Volume, space: Space) -> NDArray[np.float64]:
+    """Quantiles (`model_card.PROFILE`) of what is brighter than the background.
+
+    As shares of the value that `space` scales to, so that gain and offset do not count.
+    """
+    data = np.asarray(volume.data, np.float32).reshape(-1)
+    data = data[:: max(1, data.size // _SAMPLE)]
+    data = data[np.isfinite(data)]
+    if not data.size:
+        return np.zeros(len(PROFILE))
+    low, high = float(data.min()), float(data.max())
+    bright = data[data > low + 1e-3 * (high - low)] - low
+    top = float(np.percentile(bright, space.percentile or 99.0)) if bright.size else 0.0
+    if top <= 0:
+        return np.zeros(len(PROFILE))
+    return np.asarray(np.percentile(bright, PROFILE) / top, np.float64)
+
+
+def _background(volume: Volume) -> float:
+    """Share of the voxels that hold the lowest value exactly, as brain extraction leaves it."""
+    data = np.asarray(volume.data).reshape(-1)
+    data = data[:: max(1, data.size // _SAMPLE)]
+    return float((data == data.min()).mean())
+
+
+def _mm(sizes: NDArray[np.float64]) -> str:
+    return " x ".join(f"{s:.0f}" for s in sizes)
