@@ -22,6 +22,8 @@ from napari_voxelmorph.engine.files.writing import output_error, writing
 
 RECORD, HISTORY, LOCK = "training.json", "history.jsonl", "training.lock"
 LAST, BEST = "last", "best"
+#: Where a cohort that was prepared for the run is kept; made before the run begins.
+PREPARED = "prepared"
 #: Points of a curve that a model's card keeps.
 MOST_POINTS = 200
 
@@ -170,7 +172,7 @@ def free_of_runs(folder: Path) -> None:
         raise InputError(
             f"There is a training in “{folder.name}” already. Resume it, or choose another folder."
         )
-    ours = {LOCK}
+    ours = {LOCK, PREPARED}
     if folder.is_dir() and {p.name for p in folder.iterdir()} - ours:
         raise InputError(
             f"The folder “{folder.name}” holds other files. Choose an empty or a new folder."
