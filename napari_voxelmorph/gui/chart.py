@@ -21,16 +21,13 @@ class Chart(QWidget):
         For screen readers.
     empty : str
         Shown while there are no points.
-    right : bool
-        Whether there are numbers at the right, too.
     """
 
-    def __init__(self, name: str, empty: str = "", right: bool = False, height: int = 132) -> None:
+    def __init__(self, name: str, empty: str = "", height: int = 132) -> None:
         super().__init__()
         self.empty = empty
         self.colors = ChartColors()
         self.series: list[Series] = []
-        self._right = right
         self._log = False
         self._height = height
         self._picture: QPixmap | None = None
@@ -85,11 +82,7 @@ class Chart(QWidget):
         painter = QPainter(self)
         painter.drawPixmap(0, 0, self._picture)
         painter.end()
-        text = "" if self._hover is None else self.hover_text(self._hover)
-        if text:
-            self._paint_on(
-                self, lambda p: draw_hover(p, self._hover, text, self._scales, self.colors)
-            )  # type: ignore[arg-type]
+        self._paint_on(self, self._draw_hover)
 
     def _paint_on(self, device: Any, draw: Any) -> None:
         painter = QPainter(device)
@@ -109,15 +102,23 @@ class Chart(QWidget):
             painter.drawText(inside, centred, self.empty)
             return
         line, margin = metrics.height(), metrics.horizontalAdvance("0.000") + 8.0
-        end = self.width() - (margin if self._right else 8.0)
+        right = any(series.right for series in self.series)
+        end = self.width() - (margin if right else 8.0)
         box = (margin, line + 8.0, end, self.height() - line - 6.0)
         self._scales = make_scales(self.series, box, self._log and self.can_be_log)
-        draw_axes(painter, self._scales, self.colors, self._right)
+        draw_axes(painter, self._scales, self.colors, right)
         painter.setClipRect(int(box[0]), int(box[1]) - 1, int(end - margin) + 2, self.height())
         for series in self.series:
             draw_series(painter, series, self._scales)
         painter.setClipping(False)
         draw_legend(painter, self.series, self.colors, self.width())
+
+    def _draw_hover(self, painter: QPainter) -> None:
+        if self._hover is None or self._scales is None:
+            return
+        text = self.hover_text(self._hover)
+        if text:
+            draw_hover(painter, self._hover, text, self._scales, self.colors)
 
     # The mouse --------------------------------------------------------------------------
 

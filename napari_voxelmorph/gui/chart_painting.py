@@ -54,8 +54,8 @@ def draw_series(painter: QPainter, series: Series, scales: tuple[Scale, ...]) ->
     color = QColor(series.color)
     if series.style == "level":
         painter.setPen(QPen(color, 1.0, Qt.PenStyle.DashLine))
-        y = float(up(series.y[-1]))
-        painter.drawLine(QPointF(across.start, y), QPointF(across.end, y))
+        height = float(up(series.y[-1]))
+        painter.drawLine(QPointF(across.start, height), QPointF(across.end, height))
         return
     columns = max(8, int(across.end - across.start))
     x, y = thinned(series.x, series.y, across.low, across.high, columns)

@@ -87,11 +87,11 @@ class RunControls(QWidget):
         self.button.setEnabled(state.enabled)
         strong = state.enabled and state is not CANCEL
         self.button.setProperty("strong", strong)
-        self.button.setStyleSheet(_STRONG if strong else "")
+        self.button.setStyleSheet(STRONG_BUTTON if strong else "")
         self.button.setToolTip(state.text)
 
 
-_STRONG = (
+STRONG_BUTTON = (
     "QPushButton { background-color: rgb(69, 96, 196); color: white; font-weight: bold; }"
     "QPushButton:hover { background-color: rgb(86, 114, 214); }"
 )

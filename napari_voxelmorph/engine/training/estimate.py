@@ -23,6 +23,8 @@ from napari_voxelmorph.engine.training.samples import Sample
 #: Voxels of the trial, about: enough to be in proportion, quick enough not to be noticed.
 _MOST_VOXELS = 48**3
 _LEAST_AXIS = 16
+#: Trial steps, and seconds after which there are no more of them.
+_MOST_STEPS, _ENOUGH = 8, 4.0
 #: The process with its libraries, and what the allocator holds back.
 _BASELINE, _SLACK = 4e8, 1.25
 #: Weights, gradients, and the optimiser's two moments, bytes per weight.
@@ -59,8 +61,9 @@ def measure(
     small = trial_shape(shape)
     generator = torch.Generator().manual_seed(0)
     batch = stack([_noise(small, labels, generator)], device)
-    kept, seconds = _Kept(), []
-    for _ in range(3):
+    kept = _Kept()
+    seconds: list[float] = []
+    while len(seconds) < 3 or (len(seconds) < _MOST_STEPS and sum(seconds) < _ENOUGH):
         yield
         with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack):
             began = time.perf_counter()
