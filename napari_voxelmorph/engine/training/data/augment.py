@@ -130,9 +130,10 @@ def change_image(
     numbers = np.empty((0, 0, 0), np.int16)
     if labels is not None:
         numbers = labels.reshape(*lead, *shape).contiguous().numpy()
-    out = np.empty(source.shape, np.float32)
+    out: NDArray[np.float32] = np.empty(source.shape, np.float32)
     out_labels = np.empty(numbers.shape, np.int16)
-    args: tuple[Any, ...] = (
+    kernel: Any = resample
+    args = (
         source,
         numbers,
         matrix_3d(change.matrix),
@@ -146,9 +147,9 @@ def change_image(
     )
     # A small image is done before a thread would have begun.
     if out.shape[0] == 1 or out.size < 50_000:
-        resample(*args, 0, out.shape[0])
+        kernel(*args, 0, out.shape[0])
     else:
-        run_slabs(resample, out.shape[0], *args)
+        run_slabs(kernel, out.shape[0], *args)
     changed = torch.from_numpy(out.reshape(1, *shape))
     return changed, None if labels is None else torch.from_numpy(out_labels.reshape(shape))
 

@@ -11,6 +11,8 @@ from napari_voxelmorph.engine.training.data.folder_files import File, Role, find
 from napari_voxelmorph.engine.training.data.one_kind import one_of_each
 from napari_voxelmorph.engine.training.data.subject import Cohort, Split, Subject
 
+#: Of a place and a part of a name.
+Part = tuple[tuple[str, ...], str]
 _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val"), "validation"),
@@ -47,9 +49,10 @@ def cohort_from_folder(folder: Path | str, images: str = "", labels: str = "") -
     pools: dict[tuple[str, ...], list[File]] = defaultdict(list)
     for file in segmentations:
         pools[file.place].append(file)
+    by_part = _by_part(segmentations)
     subjects, used = [], set()
     for scan in scans:
-        chosen = _labels_of(scan, pools[scan.place], own_folders)
+        chosen = _in_own_folder(scan, pools[scan.place]) if own_folders else _by_name(scan, by_part)
         if chosen is not None:
             used.add(chosen.path)
         subjects.append(_subject(scan, chosen, own_folders))
@@ -64,13 +67,28 @@ def cohort_from_folder(folder: Path | str, images: str = "", labels: str = "") -
     return Cohort(folder.resolve().name, tuple(subjects), tuple(notes), str(folder.resolve()))
 
 
-def _labels_of(scan: File, pool: list[File], own_folders: bool) -> File | None:
-    name = scan.rest if own_folders else scan.stem
-    chosen = names.match(name, [f.rest if own_folders else f.stem for f in pool])
-    if chosen is None and own_folders and pool:
-        # Whatever it is called, it lies in this subject's folder.
-        return min(pool, key=lambda f: (names.is_mask(f.stem), f.stem))
+def _in_own_folder(scan: File, pool: list[File]) -> File | None:
+    chosen = names.match(scan.rest, [f.rest for f in pool])
+    if chosen is not None:
+        return pool[chosen]
+    # Whatever it is called, it lies in this subject's folder.
+    return min(pool, key=lambda f: (names.is_mask(f.stem), f.stem), default=None)
+
+
+def _by_name(scan: File, by_part: dict[Part, list[File]]) -> File | None:
+    """Only the segmentations that share the rarest part of the name are compared."""
+    pools = [by_part.get((scan.place, part), []) for part in names.owner(scan.stem)]
+    pool = min(pools, key=len)
+    chosen = names.match(scan.stem, [f.stem for f in pool])
     return None if chosen is None else pool[chosen]
+
+
+def _by_part(files: list[File]) -> dict[Part, list[File]]:
+    found: dict[Part, list[File]] = defaultdict(list)
+    for file in files:
+        for part in set(names.parts(file.stem)):
+            found[file.place, part].append(file)
+    return found
 
 
 def _subject(scan: File, labels: File | None, own_folders: bool) -> Subject:

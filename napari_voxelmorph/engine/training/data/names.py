@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 #: A part of a name that says "segmentation"; masks count where there is nothing better.
 _LABELS = re.compile(
@@ -18,6 +19,7 @@ _SCAN = re.compile(
 _SESSION = re.compile(r"(?:^|[_\-. /])sub-([A-Za-z0-9]+)")
 
 
+@lru_cache(maxsize=200_000)
 def parts(stem: str) -> tuple[str, ...]:
     """The words and numbers of a file's name, lower case: "OAS-01_T1w" -> oas, 01, t1w."""
     return tuple(p for p in re.split(r"[^A-Za-z0-9]+", stem.lower()) if p)

@@ -16,7 +16,10 @@ def blob(shape=(20, 24, 18), shift=0.0, size=6.0, spacing=1.0, seed=0):
     """A bright ellipsoid with an inner part (labels 1 and 2), a little noise."""
     middle = [(n - 1) / 2 + shift for n in shape]
     grid = np.meshgrid(*map(np.arange, shape), indexing="ij")
-    far = sum(((g - m) / (size * (1 + 0.2 * a))) ** 2 for a, (g, m) in enumerate(zip(grid, middle)))
+    far = sum(
+        ((g - m) / (size * (1 + 0.2 * a))) ** 2
+        for a, (g, m) in enumerate(zip(grid, middle, strict=True))
+    )
     labels = (far < 1).astype(np.uint8) + (far < 0.3)
     noise = np.random.default_rng(seed).random(shape)
     affine = np.diag([*[spacing] * len(shape), 1.0])
