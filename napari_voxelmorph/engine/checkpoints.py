@@ -29,7 +29,7 @@ from napari_voxelmorph.engine.networks.registry import build
 
 INDEX, WEIGHTS = "model.json", "weights.safetensors"
 _WHAT = "a napari-voxelmorph model"
-_LARGEST_INDEX = 4 * 2**20
+LARGEST_INDEX = 4 * 2**20
 #: What the list of tensors in front of the weights may take.
 _LARGEST_HEADER = 2**20
 _PRECISIONS = ("F32", "F16", "BF16")
@@ -87,10 +87,8 @@ def load_model(folder: str | os.PathLike[str]) -> tuple[RegistrationNetwork, Mod
     folder = _folder(folder)
     card = read_card(folder)
     path = _inside(folder, WEIGHTS)
-    with torch.device("meta"):
-        network = build(card.architecture)
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     with reading(path, _WHAT):
+        network, wanted = _outline(card)
         numbers = sum(math.prod(shape) for shape in wanted.values())
         if not 2 * numbers < path.stat().st_size <= 4 * numbers + _LARGEST_HEADER:
             raise damaged(path, _WHAT, "its size is not what the architecture asks for")
@@ -107,7 +105,7 @@ def read_card(folder: str | os.PathLike[str]) -> ModelCard:
     folder = _folder(folder)
     path = _inside(folder, INDEX)
     with reading(path, _WHAT):
-        if path.stat().st_size > _LARGEST_INDEX:
+        if path.stat().st_size > LARGEST_INDEX:
             raise damaged(path, _WHAT, "it is far too large")
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict) or values.get("format") != FORMAT:
@@ -124,6 +122,19 @@ def read_card(folder: str | os.PathLike[str]) -> ModelCard:
             return from_values(values)
         except InputError as error:
             raise damaged(path, _WHAT, str(error).rstrip(".")) from error
+
+
+def largest_weights(folder: Path) -> int:
+    """Bytes that the weights beside a `model.json` can have; errors as `read_card`."""
+    _, wanted = _outline(read_card(folder))
+    return 4 * sum(math.prod(shape) for shape in wanted.values()) + _LARGEST_HEADER
+
+
+def _outline(card: ModelCard) -> tuple[RegistrationNetwork, dict[str, tuple[int, ...]]]:
+    """The network of a card without memory for its numbers, and their names and shapes."""
+    with torch.device("meta"):
+        network = build(card.architecture)
+    return network, {name: tuple(t.shape) for name, t in network.state_dict().items()}
 
 
 def _read_tensors(path: Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from napari_voxelmorph.engine.provenance import installed
 FORMAT, SCHEMA = "napari-voxelmorph model", 1
 #: Percentiles of the intensities that a card may hold, see `model_checks.profile`.
 PROFILE = (50, 75, 90)
+_LONGEST_TEXT = 4000
 _VERSIONS = ("napari-voxelmorph", "torch", "safetensors")
 
 
@@ -98,6 +99,8 @@ def from_values(values: dict[str, Any]) -> ModelCard:
     for key, text in texts.items():
         if not isinstance(text, str):
             raise InputError(f"“{key}” must be text, got {text!r}")
+        if len(text) > _LONGEST_TEXT:
+            raise InputError(f"“{key}” is longer than {_LONGEST_TEXT} letters")
     scores, training = values.get("scores", {}), values.get("training", {})
     if not isinstance(training, dict) or not isinstance(scores, dict):
         raise InputError("“training” and “scores” must be dictionaries")

@@ -6,18 +6,20 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from napari_voxelmorph.engine.checkpoints import INDEX, load_model, read_card, save_model
-from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
+from napari_voxelmorph.engine.checkpoints import INDEX, read_card
+from napari_voxelmorph.engine.errors import InputError, OutputError, VoxelMorphError
 from napari_voxelmorph.engine.files.writing import output_error
-from napari_voxelmorph.engine.keras_import import import_keras_model
 from napari_voxelmorph.engine.model_card import ModelCard
 
 _PACKAGE = "napari_voxelmorph_models"
+#: Hidden, so that it is not taken for a model; keeps so many.
+_TRASH, _MOST_TRASH = ".trash", 10
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,79}")
 
 
@@ -88,6 +90,16 @@ def shelf(packaged: Sequence[Path] | None = None, user: Path | None = None) -> l
     return entries
 
 
+def entry_of(name: str) -> Entry:
+    """A model on the shelf by its name; `InputError`, with the names there are, if there is none."""
+    entries = shelf()
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    names = ", ".join(e.name for e in entries) or "none yet"
+    raise InputError(f"There is no model “{name}”. On the shelf: {names}.")
+
+
 def find(name: str | os.PathLike[str]) -> Path:
     """The folder of a model, by its name on the shelf or by its path.
 
@@ -98,12 +110,7 @@ def find(name: str | os.PathLike[str]) -> Path:
     """
     if (Path(name) / INDEX).is_file():
         return Path(name)
-    entries = shelf()
-    for entry in entries:
-        if entry.name == str(name):
-            return entry.folder
-    names = ", ".join(e.name for e in entries) or "none yet"
-    raise InputError(f"There is no model “{name}”. On the shelf: {names}.")
+    return entry_of(str(name)).folder
 
 
 def new_folder(name: str, user: Path | None = None) -> Path:
@@ -128,29 +135,13 @@ def new_folder(name: str, user: Path | None = None) -> Path:
     return place / name
 
 
-def add(source: Path, name: str | None = None, user: Path | None = None) -> Entry:
-    """Copy a model onto the shelf, after reading it whole.
-
-    Parameters
-    ----------
-    source : Path
-        A model folder, or a Keras file (.h5) of the papers.
-    name : str, optional
-        Default: that of the folder or file.
-
-    Raises
-    ------
-    InputError, FileFormatError
-        As `new_folder`, `load_model` and `import_keras` do.
-    """
-    if source.suffix.lower() in (".h5", ".hdf5", ".keras") and not source.is_dir():
-        network, card = import_keras_model(source)
-        folder = new_folder(name or source.stem, user)
-    else:
-        network, card = load_model(source)
-        folder = new_folder(name or source.resolve().name, user)
-    save_model(network, card, folder)
-    return _entry(folder, own=True)
+def free_name(wanted: str, user: Path | None = None) -> str:
+    """`wanted` as the name of a new model, with a number where it is taken."""
+    plain = re.sub(r"[^A-Za-z0-9_. -]+", "-", wanted).lstrip(". -")[:70].rstrip(" .-") or "model"
+    place, name, number = user_folder() if user is None else user, plain, 2
+    while (place / name).exists():
+        name, number = f"{plain}-{number}", number + 1
+    return name
 
 
 def rename(entry: Entry, name: str) -> Entry:
@@ -160,15 +151,40 @@ def rename(entry: Entry, name: str) -> Entry:
         os.rename(entry.folder, folder)
     except OSError as error:
         raise output_error(folder, error) from error
-    return _entry(folder, own=True)
+    return entry_at(folder)
 
 
-def remove(entry: Entry) -> None:
-    """Delete one of the user's models from the disk."""
+def remove(entry: Entry) -> Path:
+    """Move one of the user's models to the shelf's trash; returns where it is, for `restore`.
+
+    The trash keeps the latest few.
+    """
+    trash = _own(entry).parent / _TRASH
+    place = trash / f"{time.time_ns():020d} {entry.name}"
     try:
-        shutil.rmtree(_own(entry))
+        trash.mkdir(exist_ok=True)
+        os.rename(entry.folder, place)
+        for old in sorted(trash.iterdir())[:-_MOST_TRASH]:
+            old.unlink() if old.is_symlink() else shutil.rmtree(old)
     except OSError as error:
         raise OutputError(f"The model “{entry.name}” could not be removed: {error}.") from error
+    return place
+
+
+def restore(place: Path) -> Entry:
+    """Bring a model back from the trash, under its name, or with a number where that is taken."""
+    shelf_folder = place.parent.parent
+    folder = new_folder(free_name(place.name.split(" ", 1)[1], shelf_folder), shelf_folder)
+    try:
+        os.rename(place, folder)
+    except OSError as error:
+        raise OutputError(f"“{folder.name}” could not be brought back: {error}.") from error
+    return entry_at(folder)
+
+
+def entry_at(folder: Path) -> Entry:
+    """One of the user's models, by its folder."""
+    return _entry(folder, own=True)
 
 
 def _own(entry: Entry) -> Path:
@@ -180,7 +196,7 @@ def _own(entry: Entry) -> Path:
 def _entry(folder: Path, own: bool) -> Entry:
     try:
         card, problem = read_card(folder), ""
-    except FileFormatError as error:
+    except VoxelMorphError as error:
         card, problem = None, str(error)
     try:
         nbytes = sum(p.stat().st_size for p in folder.iterdir() if p.is_file())

@@ -23,10 +23,11 @@ from napari_voxelmorph.engine.checkpoints import (
 )
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
 from napari_voxelmorph.engine.model_card import ModelCard
+from napari_voxelmorph.engine.model_transfer import add
 from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.networks.space import Space
-from napari_voxelmorph.engine.shelf import add, find, package_folders, remove, rename, shelf
+from napari_voxelmorph.engine.shelf import find, package_folders, remove, rename, shelf
 
 SMALL = Architecture(encoder=(2, 3), decoder=((3,), (2,)), probabilistic=True)
 CARD = ModelCard(
@@ -196,7 +197,7 @@ def test_the_shelf(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch)
     assert entry.card is not None and entry.card.scores == {"dice": 0.5} and entry.nbytes > 1000
     assert find("small") == entry.folder == user / "small" and find(model) == model
     with pytest.raises(InputError, match="already"):
-        add(model)
+        add(model, "small")
     for name in ("", "../x", "a/b", ".hidden", "ends."):
         with pytest.raises(InputError):
             rename(entry, name)

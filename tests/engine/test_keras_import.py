@@ -18,7 +18,7 @@ from napari_voxelmorph.engine.keras_import import PUBLISHED_SPACE, import_keras,
 from napari_voxelmorph.engine.networks.architecture import PRESETS
 from napari_voxelmorph.engine.networks.field_grid import displacement_of
 from napari_voxelmorph.engine.networks.space import Space
-from napari_voxelmorph.engine.shelf import add
+from napari_voxelmorph.engine.model_transfer import add
 
 h5py = pytest.importorskip("h5py")
 
