@@ -7,6 +7,7 @@ landmarks go along.  Everything is one resampling of the prepared scan.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from napari_voxelmorph.engine.geometry.voxels import matrix_3d
@@ -31,6 +33,7 @@ _BEND = 0.012  # of the grid's size, smooth
 _GAMMA, _GAIN, _BIAS, _NOISE = 0.15, 0.08, 0.1, 0.02
 #: Nodes of the smooth displacement, and of what it is refined to before the kernel is linear.
 _NODES, _REFINED = 5, 17
+_CURVE = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ class Change:
         New voxel to old voxel.
     grid : ndarray (4, *Sg) float32
         On nodes that span the image: displacement (voxels; 2-D: the first is 0) before the
-        matrix, and the logarithm of the gain.
+        matrix, and the gain.
     gamma, noise : float
     seed : int
         Of the noise.
@@ -100,7 +103,7 @@ def plan(
         seed = int(random.integers(2**63))
         if stays:
             own, grid[:3] = np.eye(ndim + 1), 0
-        grid[3] += np.float32(gain)
+        grid[3] = np.exp(grid[3] + np.float32(gain))
         changes.append(Change(alike @ own, grid, float(np.exp(gamma)), float(noise), seed))
     return Plan(*changes)
 
@@ -136,10 +139,9 @@ def change_image(
     args = (
         source,
         numbers,
-        matrix_3d(change.matrix),
-        change.grid,
+        _positions(change, out.shape),
         _node_spacing(out.shape, change.grid.shape[1:]),
-        np.float32(change.gamma),
+        *_curve(change.gamma, source),
         np.float32(change.noise),
         np.uint64(change.seed),
         out,
@@ -170,6 +172,18 @@ def change_points(points: Float64, change: Change, shape: tuple[int, ...]) -> Fl
         ]
         there = aim - np.stack(moved, axis=1)
     return np.asarray(there, np.float64)
+
+
+def _positions(change: Change, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The grid of a change with the old voxel at every node instead of the displacement."""
+    nodes = change.grid.shape[1:]
+    axes = [np.arange(n) * step for n, step in zip(nodes, _node_spacing(shape, nodes), strict=True)]
+    there = np.stack(np.meshgrid(*axes, indexing="ij")) + change.grid[:3]
+    matrix = matrix_3d(change.matrix)
+    out = change.grid.copy()
+    # Linear in between, as the displacement is: no matrix is needed for every voxel.
+    out[:3] = np.tensordot(matrix[:, :3], there, 1) + matrix[:, 3].reshape(3, 1, 1, 1)
+    return out
 
 
 def _node_spacing(shape: tuple[int, ...], nodes: tuple[int, ...]) -> Float64:
@@ -220,16 +234,30 @@ def _affine(
     return matrix
 
 
+def _curve(gamma: float, image: NDArray[np.float32]) -> tuple[NDArray[np.float32], np.float32]:
+    """``value ** gamma`` as a table from 0 to the largest value, and that value."""
+    top = np.float32(max(float(image.max()), 1e-6))
+    steps = np.linspace(0.0, top, _CURVE, dtype=np.float32)
+    return np.power(steps, np.float32(gamma)), top
+
+
 def _grid(
     random: np.random.Generator, shape: tuple[int, ...], strength: float
 ) -> NDArray[np.float32]:
     """Smooth displacement (voxels) and logarithm of the gain, on `_REFINED` nodes per axis."""
     ndim = len(shape)
-    coarse = _normal(random, (ndim + 1, *(_NODES,) * ndim)) * strength
+    fine = _normal(random, (ndim + 1, *(_NODES,) * ndim)) * strength
+    for axis in range(1, ndim + 1):
+        fine = np.moveaxis(np.tensordot(_splines(), fine, (1, axis)), 0, axis)
     size = np.array([*(_BEND * np.array(shape)), _BIAS]).reshape(-1, *(1,) * ndim)
-    fine = np.stack(
-        [ndimage.zoom(c, _REFINED / _NODES, order=3, mode="nearest") for c in coarse * size]
-    )
     out = np.zeros((4, *(1,) * (3 - ndim), *(_REFINED,) * ndim), np.float32)
-    out[3 - ndim :] = fine.reshape(ndim + 1, *out.shape[1:])
+    out[3 - ndim :] = (fine * size).reshape(ndim + 1, *out.shape[1:])
     return out
+
+
+@lru_cache(maxsize=1)
+def _splines() -> Float64:
+    """Cubic splines through `_NODES` values, at `_REFINED` places, (_REFINED, _NODES)."""
+    places = np.linspace(0, _NODES - 1, _REFINED)
+    splines = CubicSpline(np.arange(_NODES), np.eye(_NODES), bc_type="natural")
+    return np.asarray(splines(places), np.float64)

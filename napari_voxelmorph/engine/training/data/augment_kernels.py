@@ -38,19 +38,28 @@ def _noise(seed, n):  # type: ignore[no-untyped-def]
 
 @jit
 def resample(  # type: ignore[no-untyped-def]
-    image, labels, matrix, grid, scale, gamma, noise, seed, out, out_labels, a, b
+    image, labels, grid, scale, curve, top, noise, seed, out, out_labels, a, b
 ):
-    """``out[x] = g(image(matrix · (x + u(x))))``, and the labels from the nearest voxel.
+    """``out[x] = g(image(p(x)))``, and the labels from the nearest voxel.
 
-    image : (N0, N1, N2) float32; labels : the same in int16, or empty; matrix : (3, 4) float64;
-    grid : (4, *Sg) float32 on coarse nodes ``x = scale · k``: displacement (voxels) and logarithm
-    of the gain; g : value ** gamma · gain + noise · normal, on what is above 0.
+    image : (N0, N1, N2) float32; labels : the same in int16, or empty; grid : (4, *Sg) float32 on
+    coarse nodes ``x = scale · k``, linear between them: position p (voxels of `image`) and gain;
+    g : ``curve · gain + noise · normal`` on what is above 0, the curve given at equal steps from 0
+    to `top` and clamped there.
     """
     n1, n2 = out.shape[1:]
     m0, m1, m2 = image.shape
     g0, g1, g2 = grid.shape[1:]
+    half, zero = np.float32(0.5), np.float32(0.0)
+    end0, end1, end2 = np.float32(m0 - 0.5), np.float32(m1 - 0.5), np.float32(m2 - 0.5)
     lines = np.empty((4, g2), np.float32)
-    zero = np.float32(0.0)
+    low, high = np.empty(n2, np.int64), np.empty(n2, np.int64)
+    weight = np.empty(n2, np.float32)
+    for z in range(n2):
+        k, dk, wk = _split(z / scale[2], g2)
+        low[z], high[z], weight[z] = k, k + dk, wk
+    bins = curve.size
+    steps = np.float32(bins - 1) / top
     has_labels = labels.size > 0
     for x in range(a, b):
         i, di, wi = _split(x / scale[0], g0)
@@ -59,31 +68,29 @@ def resample(  # type: ignore[no-untyped-def]
             for c in range(4):
                 _line(grid, c, i, di, wi, j, dj, wj, lines[c])
             for z in range(n2):
-                k, dk, wk = _split(z / scale[2], g2)
-                q0 = x + lines[0, k] + wk * (lines[0, k + dk] - lines[0, k])
-                q1 = y + lines[1, k] + wk * (lines[1, k + dk] - lines[1, k])
-                q2 = z + lines[2, k] + wk * (lines[2, k + dk] - lines[2, k])
-                p0 = matrix[0, 0] * q0 + matrix[0, 1] * q1 + matrix[0, 2] * q2 + matrix[0, 3]
-                p1 = matrix[1, 0] * q0 + matrix[1, 1] * q1 + matrix[1, 2] * q2 + matrix[1, 3]
-                p2 = matrix[2, 0] * q0 + matrix[2, 1] * q1 + matrix[2, 2] * q2 + matrix[2, 3]
-                inside = -0.5 <= p0 < m0 - 0.5 and -0.5 <= p1 < m1 - 0.5 and -0.5 <= p2 < m2 - 0.5
+                k, h, wk = low[z], high[z], weight[z]
+                p0 = lines[0, k] + wk * (lines[0, h] - lines[0, k])
+                p1 = lines[1, k] + wk * (lines[1, h] - lines[1, k])
+                p2 = lines[2, k] + wk * (lines[2, h] - lines[2, k])
                 value = zero
-                if inside:
+                if -half <= p0 < end0 and -half <= p1 < end1 and -half <= p2 < end2:
                     u, du, wu = _split(p0, m0)
                     v, dv, wv = _split(p1, m1)
                     w, dw, ww = _split(p2, m2)
                     value = _trilinear(image, u, du, wu, v, dv, wv, w, dw, ww)
                     if has_labels:
                         out_labels[x, y, z] = labels[
-                            u + (du if wu >= 0.5 else 0),
-                            v + (dv if wv >= 0.5 else 0),
-                            w + (dw if ww >= 0.5 else 0),
+                            u + (du if wu >= half else 0),
+                            v + (dv if wv >= half else 0),
+                            w + (dw if ww >= half else 0),
                         ]
                 elif has_labels:
                     out_labels[x, y, z] = 0
                 if value > zero:
-                    gain = lines[3, k] + wk * (lines[3, k + dk] - lines[3, k])
-                    value = np.exp(gamma * np.log(value) + gain)
+                    gain = lines[3, k] + wk * (lines[3, h] - lines[3, k])
+                    # A table: powers would take as long as all the rest.
+                    r, dr, wr = _split(value * steps, bins)
+                    value = gain * (curve[r] + wr * (curve[r + dr] - curve[r]))
                     if noise > zero:
                         value += noise * _noise(seed, (x * n1 + y) * n2 + z)
                 out[x, y, z] = value
