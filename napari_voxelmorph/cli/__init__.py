@@ -1,4 +1,4 @@
-"""The command line: ``napari-voxelmorph register | apply | demo``.
+"""The command line: ``napari-voxelmorph register | apply | demo | models``.
 
 Nothing heavy is imported before a command needs it, so ``--help`` answers at once.
 """

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from napari_voxelmorph.cli import models_parser
 from napari_voxelmorph.cli.config_options import add_config_options
 
 _TOP = """\
 Align two medical images and see whether to believe it.
 
 The moving image is deformed until it lies on the fixed image. No trained model is
-needed; 2-D and 3-D, any grids and orientations, CPU or GPU. For research use only.
+needed, and one can be used; 2-D and 3-D, any grids and orientations, CPU or GPU. For
+research use only.
 """
 
 _TOP_EXAMPLES = """\
@@ -46,6 +48,8 @@ examples:
   a first look, on four threads:
     napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result \\
         --preset same-contrast-quick --threads 4
+  by a trained model, refined for this pair (see `napari-voxelmorph models`):
+    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result --model brain-t1
   with segmentations, to measure the overlap:
     napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result \\
         --fixed-labels fixed_seg.nii.gz --moving-labels moving_seg.nii.gz
@@ -97,6 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_register(commands)
     _add_apply(commands)
     _add_demo(commands)
+    _add_models(commands)
     return parser
 
 
@@ -186,6 +191,14 @@ def _add_demo(commands: Any) -> None:
     parser.set_defaults(command=_demo)
 
 
+def _add_models(commands: Any) -> None:
+    parser = _command(
+        commands, "models", "trained models", models_parser.TEXT, models_parser.EXAMPLES
+    )
+    models_parser.add_actions(parser)
+    parser.set_defaults(command=_models)
+
+
 def _command(
     commands: Any, name: str, summary: str, text: str, more: str
 ) -> argparse.ArgumentParser:
@@ -237,3 +250,9 @@ def _demo(arguments: argparse.Namespace) -> None:
     from napari_voxelmorph.cli.demo import demo
 
     demo(arguments)
+
+
+def _models(arguments: argparse.Namespace) -> None:
+    from napari_voxelmorph.cli.models import models
+
+    models(arguments)

@@ -45,7 +45,7 @@ def run_and_write(
     registrar.set_pair(
         pair.moving, pair.fixed, moving_mask=pair.moving_mask, fixed_mask=pair.fixed_mask
     )
-    warnings = warnings_for(pair.moving, pair.fixed)
+    warnings = warnings_for(pair.moving, pair.fixed) + model_warnings(pair, config)
     with Progress(quiet) as progress:
         for warning in warnings:
             progress.note(f"Note: {warning}")
@@ -57,6 +57,18 @@ def run_and_write(
     if not quiet:
         print(summary)
     return result
+
+
+def model_warnings(pair: Pair, config: RegistrationConfig) -> list[str]:
+    """What is to be known before the chosen model registers this pair."""
+    if not config.model:
+        return []
+    from napari_voxelmorph.engine.loaded_model import card_of
+    from napari_voxelmorph.engine.model_checks import check_fits, warnings_for_model
+
+    card = card_of(config.model)
+    check_fits(card, pair.fixed)
+    return warnings_for_model(card, pair.moving, pair.fixed)
 
 
 def use_threads(threads: int | None) -> None:

@@ -101,6 +101,8 @@ def from_values(values: dict[str, Any]) -> ModelCard:
             raise InputError(f"“{key}” must be text, got {text!r}")
         if len(text) > _LONGEST_TEXT:
             raise InputError(f"“{key}” is longer than {_LONGEST_TEXT} letters")
+        if not text.replace("\n", "").isprintable():
+            raise InputError(f"“{key}” holds characters that cannot be shown")
     scores, training = values.get("scores", {}), values.get("training", {})
     if not isinstance(training, dict) or not isinstance(scores, dict):
         raise InputError("“training” and “scores” must be dictionaries")

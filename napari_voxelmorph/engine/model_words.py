@@ -97,7 +97,8 @@ def network_text(architecture: Architecture) -> str:
 
 def scores_text(scores: Mapping[str, float]) -> str:
     """``"Dice 0.751, similarity 0.62"``."""
-    return ", ".join(f"{_SCORES.get(name, name)} {value:.4g}" for name, value in scores.items())
+    words = (f"{_SCORES.get(name, name)} {value:.4g}" for name, value in scores.items())
+    return _printable(", ".join(words))
 
 
 def _sees(space: Space, architecture: Architecture) -> str:
@@ -118,7 +119,12 @@ def _training(training: Mapping[str, Any]) -> str:
             lines.append(f"{name}: {', '.join(inner)}")
         elif _short(value):
             lines.append(f"{name.replace('_', ' ')}: {_plain(value)}")
-    return "\n".join(line for line in lines if not line.endswith(": "))
+    # A stranger's recipe may hold anything, such as the codes that move a terminal's cursor.
+    return "\n".join(_printable(line) for line in lines if not line.endswith(": "))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def _short(value: Any) -> bool:

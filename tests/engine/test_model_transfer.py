@@ -374,3 +374,14 @@ def test_mutated_zip(model: Path, tmp_path: Path, data: Any) -> None:
             return load_model(folder)
 
     either_way(load, path)
+
+
+def test_codes_for_a_terminal_are_not_passed_on(model: Path) -> None:
+    values = json.loads((model / INDEX).read_text())
+    escape = "\x1b[2Jgone"
+    (model / INDEX).write_text(json.dumps({**values, "domain": escape}))
+    with pytest.raises(FileFormatError, match="cannot be shown"):
+        read_card(model)
+    hidden = {"training": {escape: escape, "recipe": {escape: 1}}, "scores": {escape: 1.0}}
+    (model / INDEX).write_text(json.dumps({**values, **hidden}))
+    assert all("\x1b" not in text for _, text in page(add(model)))
