@@ -1,0 +1,156 @@
+"""A cohort from a BIDS tree, through ancpbids: scans, sessions, segmentations, participants."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.files.reading import reading
+from napari_voxelmorph.engine.training.data.subject import Cohort, Subject
+
+#: Kinds of anatomical scans in the order in which they are preferred.
+_SCANS = ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "angio", "inplaneT1", "inplaneT2", "UNIT1")
+_IMAGES = (".nii", ".nii.gz")
+#: Segmentations in these spaces lie on the scan's own grid.
+_OWN_SPACES = ("", "orig", "individual", "native", "T1w", "anat")
+_VISIT = ("sub", "ses", "run")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of the tree, its suffix and its entities ("sub" -> "01")."""
+
+    path: Path
+    suffix: str
+    entities: dict[str, str]
+
+    @property
+    def visit(self) -> tuple[str, ...]:
+        return tuple(self.entities.get(e, "") for e in _VISIT)
+
+
+def cohort_from_bids(folder: Path | str, suffix: str = "") -> Cohort:
+    """Read a BIDS data set.
+
+    Every session of a participant is a scan of its own; all of one participant stay in one
+    split.  Segmentations (`dseg`) are found in the tree and in its derivatives, where they lie
+    in the scan's own space.  Columns of `participants.tsv` become attributes.
+
+    Parameters
+    ----------
+    suffix : str
+        Kind of scan, such as "T2w"; default: that which most participants have, T1w first.
+
+    Raises
+    ------
+    InputError
+        Without the library, or without a scan of that kind.
+    FileFormatError
+        When the tree cannot be read.
+    """
+    folder = Path(folder)
+    files = _files(folder)
+    scans = [f for f in files if f.suffix in _SCANS]
+    people = Counter(kind for kind, _ in {(f.suffix, f.entities["sub"]) for f in scans})
+    if not scans or (suffix and suffix not in people):
+        found = ", ".join(sorted(people)) or "no anatomical scan"
+        raise InputError(
+            f"The BIDS data set “{folder.resolve().name}” holds {found}"
+            + (
+                f", and no {suffix}."
+                if suffix
+                else ". Scans such as sub-01_T1w.nii.gz are expected."
+            )
+        )
+    chosen = suffix or max(people, key=lambda kind: (people[kind], -_SCANS.index(kind)))
+    labels: dict[tuple[str, ...], list[_File]] = defaultdict(list)
+    for file in files:
+        if file.suffix == "dseg" and file.entities.get("space", "") in _OWN_SPACES:
+            labels[file.visit[:2]].append(file)
+    attributes = _participants(folder / "participants.tsv")
+    subjects = [
+        _subject(scan, labels[scan.visit[:2]], attributes)
+        for scan in _one_per_visit([f for f in scans if f.suffix == chosen])
+    ]
+    others = [f"{kind} ({people[kind]})" for kind in sorted(people) if kind != chosen]
+    notes = [f"{chosen} scans are used; there are also {', '.join(others)}."] if others else []
+    return Cohort(folder.resolve().name, tuple(subjects), tuple(notes), str(folder.resolve()))
+
+
+def _files(folder: Path) -> list[_File]:
+    """All images of the tree, the raw ones first."""
+    try:
+        import ancpbids
+    except ImportError as error:
+        raise InputError(
+            "Reading a BIDS data set needs the package ancpbids. Install it with "
+            "“pip install napari-voxelmorph[bids]”, or choose the scans by a table."
+        ) from error
+    if not folder.is_dir():
+        raise InputError(f"There is no folder “{folder}”.")
+    with reading(folder, "a BIDS data set"):
+        layout: Any = ancpbids.BIDSLayout(str(folder))
+        found = [
+            _File(Path(a.get_absolute_path()), a.suffix, _entities(a))
+            for kind in (*_SCANS, "dseg")
+            for a in layout.get(suffix=kind, return_type="object")
+            if a.name.endswith(_IMAGES)
+        ]
+    found = [f for f in found if f.entities.get("sub")]
+    return sorted(found, key=lambda f: ("derivatives" in f.path.parts, str(f.path)))
+
+
+def _entities(artifact: Any) -> dict[str, str]:
+    return {str(k): str(v) for k, v in artifact.get_entities().items()}
+
+
+def _one_per_visit(scans: list[_File]) -> list[_File]:
+    """The plainest name of each visit; raw data before derivatives."""
+    visits: dict[tuple[str, ...], list[_File]] = defaultdict(list)
+    for scan in scans:
+        visits[scan.visit].append(scan)
+    return [
+        min(group, key=lambda f: ("derivatives" in f.path.parts, len(f.entities), str(f.path)))
+        for _, group in sorted(visits.items())
+    ]
+
+
+def _subject(scan: _File, labels: list[_File], attributes: dict[str, dict[str, str]]) -> Subject:
+    """A scan with the segmentation that contradicts it in nothing and adds the least."""
+    fits = [
+        f
+        for f in labels
+        if all(f.entities.get(k, v) == v for k, v in scan.entities.items() if k != "space")
+    ]
+    best = min(fits, key=lambda f: (len(f.entities), str(f.path)), default=None)
+    person = f"sub-{scan.entities['sub']}"
+    name = "_".join(f"{e}-{scan.entities[e]}" for e in _VISIT if e in scan.entities)
+    return Subject(
+        name,
+        scan.path,
+        None if best is None else best.path,
+        group=person,
+        attributes=attributes.get(person, {}),
+    )
+
+
+def _participants(path: Path) -> dict[str, dict[str, str]]:
+    """Columns of the participants, without what is not known ("n/a")."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileFormatError(f"“{path}” could not be read as a table: {error}.") from error
+    found = {}
+    for row in rows:
+        who = row.pop("participant_id", None)
+        if who:
+            name = who if who.startswith("sub-") else f"sub-{who}"
+            found[name] = {k: v for k, v in row.items() if isinstance(k, str) and v and v != "n/a"}
+    return found
