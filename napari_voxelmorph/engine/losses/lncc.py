@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.losses.lncc_cpu import lncc_cpu
 
 
 def box_sum(image: Tensor, radius: int) -> Tensor:
@@ -44,6 +45,10 @@ def _box_sum_along(image: Tensor, axis: int, radius: int) -> Tensor:
         length = run.shape[axis] - power
         run = run.narrow(axis, 0, length) + run.narrow(axis, power, length)
         power *= 2
+
+
+def _centred(image: Tensor) -> Tensor:
+    return image - image.mean(tuple(range(1, image.ndim)), keepdim=True)
 
 
 class _Lncc(torch.autograd.Function):
@@ -116,6 +121,9 @@ def lncc(
         )
     if fixed.dtype in (torch.bfloat16, torch.float16):
         fixed, moved = fixed.float(), moved.float()
+    on_cpu = fixed.device.type == "cpu" and fixed.dtype == moved.dtype == torch.float32
+    if on_cpu and mask is None and not fixed.requires_grad and fixed.ndim in (4, 5):
+        return lncc_cpu(_centred(fixed), _centred(moved), radius, floor)
     mask = torch.ones_like(fixed) if mask is None else mask.to(fixed)
     axes = tuple(range(1, fixed.ndim))
     total = mask.sum(axes, keepdim=True).clamp(min=1.0)

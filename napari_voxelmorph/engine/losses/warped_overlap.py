@@ -11,11 +11,20 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.geometry.thick import (
+    for_kernels,
+    thick_field,
+    thick_image,
+    thin_field,
+)
 from napari_voxelmorph.engine.geometry.warp import identity_grid
+from napari_voxelmorph.engine.losses.overlap_kernels import count_overlap, overlap_slope
+from napari_voxelmorph.engine.parallel import run_slabs
 
 
 def warped_dice(
@@ -56,47 +65,71 @@ class _WarpedDice(torch.autograd.Function):
     def forward(
         ctx: Any, displacement: Tensor, fixed: Tensor, moving: Tensor, labels: int
     ) -> tuple[Tensor, Tensor]:
+        fixed, moving = _known(fixed, labels), _known(moving, labels)
+        count = _count_cpu if for_kernels(displacement) else _count
         rows = []
-        for u, f, m in zip(
-            displacement, _known(fixed, labels), _known(moving, labels), strict=True
-        ):
-            both = torch.zeros(labels + 1, dtype=torch.float64, device=u.device)
-            moved = torch.zeros_like(both)
-            for corner, weight, _ in _corners(m, u):
-                moved += torch.bincount(corner, weight.double(), labels + 1)
-                both += torch.bincount(corner * (corner == f), weight.double(), labels + 1)
-            sizes = torch.bincount(f, minlength=labels + 1)
-            here = (sizes > 0) & (torch.bincount(m, minlength=labels + 1) > 0)
+        for u, f, m in zip(displacement, fixed, moving, strict=True):
+            both, moved = count(u, f, m, labels)
+            sizes = torch.bincount(f.flatten(), minlength=labels + 1)
+            here = (sizes > 0) & (torch.bincount(m.flatten(), minlength=labels + 1) > 0)
             rows.append(torch.stack([both, moved + sizes, here.double()])[:, 1:])
         both, either, present = torch.stack(rows, 1)
         either = either.clamp(min=1e-9)
         ctx.save_for_backward(displacement, fixed, moving, both, either, present)
-        ctx.mark_non_differentiable(present)
-        return (2 * both / either * present).to(displacement), present.to(displacement)
+        seen = present.to(displacement)
+        ctx.mark_non_differentiable(seen)
+        return (2 * both / either * present).to(displacement), seen
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Any, ...]:
         displacement, fixed, moving, both, either, present = ctx.saved_tensors
-        labels = both.shape[1]
         # d Dice / d weight of a neighbour with label l: `size` wherever it lies, and `agree` more
         # where l is the fixed label too.
         zero = torch.zeros_like(both[:, :1])
         agree = torch.cat([zero, 2 * grad * present / either], 1).to(displacement)
         size = torch.cat([zero, -2 * grad * present * both / either**2], 1).to(displacement)
-        slope = torch.zeros_like(displacement)
-        pairs = zip(displacement, _known(fixed, labels), _known(moving, labels), strict=True)
-        for b, (u, f, m) in enumerate(pairs):
-            for corner, _, slopes in _corners(m, u):
-                value = size[b][corner] + agree[b][corner] * (corner == f)
-                for axis, weight in enumerate(slopes):
-                    slope[b, axis] += (value * weight).reshape(u.shape[1:])
-        return slope, None, None, None
+        slope = _slope_cpu if for_kernels(displacement) else _slope
+        parts = zip(displacement, fixed, moving, agree, size, strict=True)
+        return torch.stack([slope(*part) for part in parts]), None, None, None
 
 
 def _known(maps: Tensor, labels: int) -> Tensor:
-    """Labels (B, *S) as flat int64 (B, N); what is no label becomes background."""
-    flat = maps.flatten(1).long()
-    return torch.where((flat >= 0) & (flat <= labels), flat, torch.zeros_like(flat))
+    """What is no label becomes background."""
+    return torch.where((maps >= 0) & (maps <= labels), maps, torch.zeros_like(maps)).short()
+
+
+def _count(u: Tensor, fixed: Tensor, moving: Tensor, labels: int) -> tuple[Tensor, Tensor]:
+    """Per label (labels + 1,): the moved share where both agree, and everywhere."""
+    both = torch.zeros(labels + 1, dtype=torch.float64, device=u.device)
+    moved, f = torch.zeros_like(both), fixed.flatten().long()
+    for corner, weight, _ in _corners(moving.flatten().long(), u):
+        moved += torch.bincount(corner, weight.double(), labels + 1)
+        both += torch.bincount(corner * (corner == f), weight.double(), labels + 1)
+    return both, moved
+
+
+def _slope(u: Tensor, fixed: Tensor, moving: Tensor, agree: Tensor, size: Tensor) -> Tensor:
+    slope, f = torch.zeros_like(u), fixed.flatten().long()
+    for corner, _, slopes in _corners(moving.flatten().long(), u):
+        value = size[corner] + agree[corner] * (corner == f)
+        for axis, weight in enumerate(slopes):
+            slope[axis] += (value * weight).reshape(u.shape[1:])
+    return slope
+
+
+def _count_cpu(u: Tensor, fixed: Tensor, moving: Tensor, labels: int) -> tuple[Tensor, Tensor]:
+    maps, field = map(thick_image, (fixed, moving)), thick_field(u)
+    counts = np.sum(run_slabs(count_overlap, field.shape[1], *maps, field, labels), axis=0)
+    both, moved = torch.from_numpy(counts)
+    return both, moved
+
+
+def _slope_cpu(u: Tensor, fixed: Tensor, moving: Tensor, agree: Tensor, size: Tensor) -> Tensor:
+    field = thick_field(u)
+    out = np.empty_like(field)
+    maps, weights = map(thick_image, (fixed, moving)), (agree.numpy(), size.numpy())
+    run_slabs(overlap_slope, field.shape[1], *maps, field, *weights, out)
+    return thin_field(out, len(u))
 
 
 def _corners(labels: Tensor, displacement: Tensor) -> Iterator[tuple[Tensor, Tensor, list[Tensor]]]:

@@ -9,14 +9,16 @@ import torch
 from torch import Tensor
 
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.geometry.warp import warp, warp_points
+from napari_voxelmorph.engine.geometry.differentiable import integrate, warp
+from napari_voxelmorph.engine.geometry.warp import warp_points
 from napari_voxelmorph.engine.losses.lncc import lncc
 from napari_voxelmorph.engine.losses.mse import mse
 from napari_voxelmorph.engine.losses.mutual_information import mutual_information
 from napari_voxelmorph.engine.losses.smoothness import gradient_l2
 from napari_voxelmorph.engine.losses.variational import kl_divergence, smoothing_sigma
 from napari_voxelmorph.engine.losses.warped_overlap import warped_dice
-from napari_voxelmorph.engine.networks.field_grid import both_displacements, displacement_of
+from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.field_grid import to_image_grid
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.probabilistic import sample
 from napari_voxelmorph.engine.training.batch import Batch
@@ -84,9 +86,25 @@ def predict_fields(
                 ]
             )
     shape = tuple(batch.fixed.shape[2:])
-    if config.bidirectional and architecture.output == "velocity":
-        return Fields(field, log_variance, *both_displacements(drawn, shape, architecture))
-    return Fields(field, log_variance, displacement_of(drawn, shape, architecture), None)
+    return Fields(
+        field, log_variance, *displacements(drawn, shape, architecture, config.bidirectional)
+    )
+
+
+def displacements(
+    field: Tensor, shape: tuple[int, ...], architecture: Architecture, both: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Displacement and, of a velocity and if wanted, inverse displacement on the image's grid.
+
+    As `networks.field_grid.both_displacements`, with the gradients of `geometry.differentiable`.
+    """
+    if architecture.output == "displacement":
+        return to_image_grid(field, shape, architecture.scale, architecture.offset), None
+    fields = torch.cat([field, -field]) if both else field
+    fields = integrate(fields, architecture.squarings)
+    found = to_image_grid(fields, shape, architecture.scale, architecture.offset)
+    forward = found[: len(field)]
+    return forward, found[len(field) :] if both else None
 
 
 def as_network_wants(image: Tensor) -> Tensor:
