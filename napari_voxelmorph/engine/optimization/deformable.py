@@ -30,6 +30,8 @@ from napari_voxelmorph.engine.optimization.work_grid import Level, WorkGrid, pre
 _STEPS = (0.35, 0.25, 0.2)
 _FIELD_SIGMA = (0.8, 0.6, 0.43)
 _FORCE_SIGMA = 1.0
+#: In 2-D smoothing averages over fewer neighbours: so much stiffer there.
+_FLAT_STIFFNESS = 1.5
 _MOMENTUM = 0.7
 _REFERENCE_EVERY = 5
 
@@ -139,7 +141,8 @@ def _climb(
     terms = [make_term(config, ops, fixed, moving, weight, level.ratio)]
     if config.symmetric:
         terms.append(make_term(config, ops, moving, fixed, weight, level.ratio))
-    stiffness = np.sqrt(config.smoothness)
+    flat = level.fixed.shape[0] == 1
+    stiffness = np.sqrt(config.smoothness * (_FLAT_STIFFNESS if flat else 1.0))
     force_sigma = _FORCE_SIGMA * max(1.0, stiffness) / level.cell
     field_sigma = _FIELD_SIGMA[place] * stiffness / level.cell
     velocity = config.transform == "velocity"

@@ -49,6 +49,30 @@ def warp_level(image, field, ratio, out, a, b):  # type: ignore[no-untyped-def]
 
 
 @jit
+def extend_edges(image, matrix, start, step, covered, out, a, b):  # type: ignore[no-untyped-def]
+    """Where `covered` is 0, the nearest value of `image`, so that no edge appears at its border.
+
+    matrix : (3, 4) from voxel ``start + step · x`` of the output to a voxel of the image.
+    """
+    n0, n1, n2 = image.shape
+    for x in range(a, b):
+        p0 = start[0] + step[0] * x
+        for y in range(out.shape[1]):
+            p1 = start[1] + step[1] * y
+            for z in range(out.shape[2]):
+                if covered[x, y, z] > 0:
+                    continue
+                p2 = start[2] + step[2] * z
+                m0 = matrix[0, 0] * p0 + matrix[0, 1] * p1 + matrix[0, 2] * p2 + matrix[0, 3]
+                m1 = matrix[1, 0] * p0 + matrix[1, 1] * p1 + matrix[1, 2] * p2 + matrix[1, 3]
+                m2 = matrix[2, 0] * p0 + matrix[2, 1] * p1 + matrix[2, 2] * p2 + matrix[2, 3]
+                i, di, wi = _split(m0, n0)
+                j, dj, wj = _split(m1, n1)
+                k, dk, wk = _split(m2, n2)
+                out[x, y, z] = _trilinear(image, i, di, wi, j, dj, wj, k, dk, wk)
+
+
+@jit
 def pooled_force(slope, moved, ratio, out, a, b):  # type: ignore[no-untyped-def]
     """Add to ``out[c]`` the mean over each cell of slope · ∂moved/∂x_c (central differences).
 

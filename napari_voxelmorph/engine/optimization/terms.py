@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.losses import lncc_kernels
-from napari_voxelmorph.engine.losses.lncc import box_sum, lncc
-from napari_voxelmorph.engine.losses.mind import mind_ssc
+from napari_voxelmorph.engine.losses.lncc import lncc
 from napari_voxelmorph.engine.optimization.field_ops import CpuOps, Ops, TorchOps
 from napari_voxelmorph.engine.optimization.histogram_slope import mutual_information_slope
+from napari_voxelmorph.engine.optimization.mind_term import MindCpu, mind_channels, texture
 from napari_voxelmorph.engine.parallel import run_slabs
 
 #: Added per voxel to the local variances of images of unit deviation: noise in flat
 #: regions then counts little (1e-1 costs .01 Dice on brains, 1e-4 as much on noisy ones).
 LNCC_FLOOR = 1e-3
-#: Local deviation (images have unit deviation) below which MIND counts a place as flat.
-_FLAT = 0.2
 
 
 class Term(Protocol):
@@ -160,37 +158,17 @@ def make_term(
 ) -> Term:
     """The term that `config.similarity` names, for one level."""
     if config.similarity == "lncc":
+        # A square of 5 x 5 pixels says less than a cube of 5 x 5 x 5 voxels: 9 x 9 in 2-D.
+        radius = config.radius * (2 if fixed.shape[0] == 1 else 1)
         if isinstance(ops, CpuOps):
-            return LnccCpu(ops, fixed, moving, weight, ratio, config.radius)
+            return LnccCpu(ops, fixed, moving, weight, ratio, radius)
         assert isinstance(ops, TorchOps)
-        return LnccTorch(ops, fixed, moving, weight, ratio, config.radius)
+        return LnccTorch(ops, fixed, moving, weight, ratio, radius)
     if config.similarity == "mi":
         return MutualInformation(ops, fixed, moving, weight, ratio)
     if config.similarity == "mse":
         return Channels(ops, [fixed], [moving], weight, ratio)
-    textured = weight * texture(ops, fixed)
-    return Channels(ops, mind_channels(ops, fixed), mind_channels(ops, moving), textured, ratio)
-
-
-def texture(ops: Ops, image: Any) -> Any:
-    """1 where the image varies, towards 0 where it is flat, 5-voxel windows.
-
-    MIND divides by the local variance: in air it would match noise with noise.
-    """
-    tensor = torch.as_tensor(image)[None, None]
-    count = box_sum(torch.ones_like(tensor), 2)
-    mean = box_sum(tensor, 2) / count
-    variance = (box_sum(tensor * tensor, 2) / count - mean * mean).clamp(min=0)
-    share = (variance.sqrt() / _FLAT).clamp(max=1.0)[0, 0]
-    return ops.array(share.numpy()) if isinstance(ops, CpuOps) else share
-
-
-def mind_channels(ops: Ops, image: Any) -> list[Any]:
-    """MIND-SSC features as a list of images (12 in 3-D)."""
-    tensor = torch.as_tensor(image)
-    flat = tensor.shape[0] == 1
-    with torch.inference_mode():
-        features = mind_ssc(tensor[None] if flat else tensor[None, None])[0]
     if isinstance(ops, CpuOps):
-        return [ops.array(f[None].numpy() if flat else f.numpy()) for f in features]
-    return [(f[None] if flat else f).clone() for f in features]
+        return MindCpu(ops, fixed, moving, weight, ratio)
+    textured = weight * texture(ops, fixed)
+    return Channels(ops, mind_channels(fixed), mind_channels(moving), textured, ratio)

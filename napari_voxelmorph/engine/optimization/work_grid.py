@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.geometry import kernels
-from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, voxel_to_voxel
-from napari_voxelmorph.engine.geometry.voxels import NO_FIELD, matrix_3d
-from napari_voxelmorph.engine.parallel import run_slabs
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.optimization.grid_sampler import Sampler, block_mean
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -121,9 +119,10 @@ def prepare(
     # However coarse a grid is asked for, something is left of a small image.
     step = np.minimum(step, np.maximum(1.0, shape3 / _SMALLEST_AXIS))
     shape = np.maximum(1, np.ceil(shape3 / step)).astype(int)
-    whole = _Sampler(fixed, moving, affine, (step - 1) / 2, step, tuple(shape))
+    whole = Sampler(fixed, moving, affine, (step - 1) / 2, step, tuple(shape))
     images = [whole.fixed(fixed), whole.moving(moving)]
     covered = whole.moving(moving.with_data(np.ones(moving.shape, np.float32)), order=1)
+    whole.extend(moving, covered, images[1])
     weight = (covered > 0.5).astype(np.float32)
     if fixed_mask is not None:
         weight *= whole.fixed(fixed_mask, order=0) > 0
@@ -148,76 +147,6 @@ def prepare(
     return WorkGrid(
         arrays[0], arrays[1], np.ascontiguousarray(weight[cut]), origin, step, spacing * step
     )
-
-
-class _Sampler:
-    """Brings volumes onto the (uncropped) work grid."""
-
-    def __init__(
-        self,
-        fixed: Volume,
-        moving: Volume,
-        affine: Matrix,
-        origin: NDArray[np.float64],
-        step: NDArray[np.float64],
-        shape: tuple[int, ...],
-    ):
-        self._to_moving = matrix_3d(voxel_to_voxel(fixed, moving, affine))
-        self._grid = (np.ascontiguousarray(origin), np.ascontiguousarray(step))
-        self._shape = shape
-
-    def fixed(self, volume: Volume, order: int = 1) -> Array:
-        return self._sample(volume, np.eye(4)[:3], order)
-
-    def moving(self, volume: Volume, order: int = 3) -> Array:
-        return self._sample(volume, self._to_moving, order)
-
-    def _sample(self, volume: Volume, matrix: NDArray[np.float64], order: int) -> Array:
-        image = np.ascontiguousarray(volume.data, np.float32)
-        image = image if image.ndim == 3 else image[None]
-        # Sampling a much finer image needs its fine detail removed first (aliasing).
-        image, matrix = _thinned(image, matrix, self._grid[1])
-        out = np.empty(self._shape, np.float32)
-        fill = np.float32(image.min()) if order != 0 else np.float32(0)
-        fill = np.float32(0.0) if volume.data.max() == volume.data.min() else fill
-        run_slabs(
-            kernels.warp_image,
-            out.shape[0],
-            image,
-            np.ascontiguousarray(matrix),
-            NO_FIELD,
-            np.ones(3),
-            np.zeros(3),
-            *self._grid,
-            order,
-            fill,
-            out,
-        )
-        return out
-
-
-def _thinned(
-    image: Array, matrix: NDArray[np.float64], step: NDArray[np.float64]
-) -> tuple[Array, NDArray[np.float64]]:
-    """Average blocks of `image` when one step of the output passes several of its voxels."""
-    passes = np.abs(matrix[:, :3] * step).max(axis=1)
-    factors = np.maximum(1, np.floor(passes + 1e-6)).astype(np.int64)
-    factors = np.minimum(factors, image.shape)
-    if (factors == 1).all():
-        return image, matrix
-    out = matrix.copy()
-    out[:, 3] -= (factors - 1) / 2
-    return block_mean(image, factors), out / factors[:, None]
-
-
-def block_mean(image: Array, factors: Ints) -> Array:
-    """Mean over blocks of ``factors`` voxels; the last block repeats the edge."""
-    if (factors == 1).all():
-        return image
-    pad = [(0, -n % int(f)) for n, f in zip(image.shape, factors, strict=True)]
-    padded = np.pad(image, pad, mode="edge")
-    split = [m for n, f in zip(padded.shape, factors, strict=True) for m in (n // int(f), int(f))]
-    return np.ascontiguousarray(padded.reshape(split).mean(axis=(1, 3, 5), dtype=np.float32))
 
 
 def foreground(image: Array) -> NDArray[np.bool_]:
