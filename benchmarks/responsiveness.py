@@ -3,10 +3,10 @@
 A timer of 5 ms ticks in the window's own event loop; the longest gap between two ticks is the
 longest stall that a user could feel.  Run it with a screen, or under Xvfb:
 
-    xvfb-run -a python benchmarks/responsiveness.py [FIXED MOVING] [--cold] [--json FILE]
+    xvfb-run -a python benchmarks/responsiveness.py [FIXED MOVING] [--cold] [--why] [--json FILE]
 
 Without files it takes the full-size phantom.  ``--cold`` empties the compile cache first, as on
-the very first run after installing.
+the very first run after installing.  ``--why`` tells what the threads did in the longest stalls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-TICK_MS = 5
+from stalls import Stalls
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
 
     viewer = napari.Viewer()
     viewer.window.resize(1600, 1000)
-    stalls = Stalls()
+    stalls = Stalls(arguments.why)
     stalls.phase("opening the dock, loading the engine")
     dock = _dock(viewer)
     _wait(lambda: not dock.engine.works_on("warm-up"), 120)
@@ -51,6 +51,8 @@ def main() -> None:
     report["longest stalls (ms)"] = stalls.summary()
     text = json.dumps(report, indent=2)
     print(text)
+    if arguments.why:
+        print(stalls.testimony())
     if arguments.json:
         Path(arguments.json).write_text(text + "\n", encoding="utf-8")
     viewer.close()
@@ -60,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="*", help="fixed and moving image")
     parser.add_argument("--cold", action="store_true", help="with an empty compile cache")
+    parser.add_argument("--why", action="store_true", help="look into the longest stalls")
     parser.add_argument("--json", help="also write the report here")
     return parser.parse_args()
 
@@ -77,48 +80,10 @@ def _choose(dock: Any, files: list[str]) -> None:
         dock.opening.open_pair([files[1], files[0]])
     else:
         dock.opening.sample()
-    _wait(lambda: dock.controls.button.text() == "Register", 120)
-
-
-class Stalls:
-    """Gaps between the ticks of a timer, by phase."""
-
-    def __init__(self) -> None:
-        from qtpy.QtCore import Qt, QTimer
-
-        self._gaps: dict[str, list[float]] = {}
-        self._now = ""
-        self._last = time.perf_counter()
-        self._timer = QTimer()
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._tick)
-        self._timer.start(TICK_MS)
-
-    def phase(self, name: str) -> None:
-        """Count from here on under another name."""
-        self._tick()
-        self._now = name
-        self._gaps.setdefault(name, [])
-
-    def _tick(self) -> None:
-        now = time.perf_counter()
-        self._gaps.setdefault(self._now, []).append(1000 * (now - self._last))
-        self._last = now
-
-    def summary(self) -> dict[str, dict[str, float]]:
-        """Longest, second longest, 99th percentile and count above 100 ms, per phase."""
-        out = {}
-        for name, gaps in self._gaps.items():
-            ordered = sorted(gaps, reverse=True)
-            if name and ordered:
-                out[name] = {
-                    "longest": round(ordered[0], 1),
-                    "second": round(ordered[min(1, len(ordered) - 1)], 1),
-                    "p99": round(ordered[len(ordered) // 100], 1),
-                    "above 100 ms": sum(gap > 100 for gap in gaps),
-                    "ticks": len(ordered),
-                }
-        return out
+    # Without files the sample's landmarks come last.
+    last = "moving" if files else "moving_landmarks"
+    _wait(lambda: dock.inputs.layer(last) is not None, 120)
+    _wait(lambda: dock.pair_view.registration is None and "moved" in dict(dock.pair_view.stack), 20)
 
 
 def _wait(ready: Any, seconds: float) -> None:

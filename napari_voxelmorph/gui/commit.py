@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Layer
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.display import KEY, remembered
+from napari_voxelmorph.gui.landmark_layer import LayerData
 from napari_voxelmorph.gui.lazy import Scene
 from napari_voxelmorph.gui.marks import arrows
 from napari_voxelmorph.gui.overlays import KINDS
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.gui.views import PairView
 
 #: What can be kept, with the words of the menu.
 COMMITTABLE: dict[str, str] = {
@@ -28,9 +32,28 @@ COMMITTABLE: dict[str, str] = {
 }
 
 
-def layer_data(
-    name: str, scene: Scene, arrow_spacing: float
-) -> tuple[NDArray[Any], dict[str, Any], str]:
+def keep(view: PairView, name: str) -> Layer:
+    """Add what a lazy layer shows as a plain layer, computed here and now.
+
+    `name` is one of `COMMITTABLE`.  `kept_data` is the slow part and may run in a thread;
+    `add_kept` then adds its answer.
+    """
+    return add_kept(view, kept_data(view, name))
+
+
+def kept_data(view: PairView, name: str) -> LayerData:
+    """The layer-data tuple behind `keep`."""
+    if not view.has_pair:
+        raise InputError("No pair is shown; choose a moving and a fixed image first.")
+    return layer_data(name, view.layers.scene, view.settings.arrow_spacing)
+
+
+def add_kept(view: PairView, data: LayerData) -> Layer:
+    """Add what `kept_data` gave."""
+    return view.viewer.add_layer(Layer.create(*data))
+
+
+def layer_data(name: str, scene: Scene, arrow_spacing: float) -> LayerData:
     """A layer-data tuple of plain arrays for one role; may take seconds, touches no layer."""
     if name not in COMMITTABLE:
         raise InputError(f"“{name}” cannot be kept; choose one of {', '.join(COMMITTABLE)}.")
@@ -65,6 +88,8 @@ def labels_on_grid(scene: Scene, labels: Volume) -> NDArray[Any]:
     fixed = scene.registration.fixed
     data = labels.data
     if labels.shape != fixed.shape or not np.allclose(labels.affine, fixed.affine, atol=1e-4):
+        from napari_voxelmorph.engine.result import Registration
+
         data = Registration(fixed, labels, np.eye(fixed.ndim + 1)).warp(labels, "nearest")
     if data.dtype.kind not in "iu":
         data = data.astype(np.uint8 if data.dtype == bool else np.int32)

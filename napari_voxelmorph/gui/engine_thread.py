@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import atexit
 import itertools
-import os
 import weakref
 from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_voxelmorph.gui.engine_worker import CLOSE_SECONDS, Job, Worker
+from napari_voxelmorph.gui.engine_worker import CLOSE_SECONDS, Job, Worker, is_synchronous
 
 
 class Busy(RuntimeError):
@@ -82,7 +81,7 @@ class EngineThread(QObject):
         if lane == "run":
             self.busy_changed.emit(True)
         job.on_start(job)
-        if os.environ.get("NAPARI_VOXELMORPH_SYNC", "0") not in ("", "0"):
+        if is_synchronous():
             self._worker.perform(job)
             self._deliver()
         else:

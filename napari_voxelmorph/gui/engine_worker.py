@@ -55,6 +55,11 @@ class Job:
         self.cancelled.set()
 
 
+def is_synchronous() -> bool:
+    """Whether everything is done where it is asked for (tests and scripts)."""
+    return os.environ.get("NAPARI_VOXELMORPH_SYNC", "0") not in ("", "0")
+
+
 def _be_polite() -> None:
     """Let the window go first: this thread, and those that it starts, yield the processor."""
     if sys.platform == "linux":  # elsewhere a priority belongs to the whole process

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Layer
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from napari_voxelmorph.engine.geometry.volume import Kind, Volume
+    from napari_voxelmorph.engine.geometry.volume import Kind
     from napari_voxelmorph.engine.registration import Registration
 
 Points = NDArray[np.float64]
@@ -32,14 +33,23 @@ def save_as(kind: str, registration: Registration, path: str) -> Callable[[], st
     return work
 
 
-def load_images(paths: list[str], kinds: list[Kind]) -> Callable[[], list[Volume]]:
-    """Return the job that reads image files; `kinds` are "image" or "labels"."""
+def load_images(paths: list[str], kinds: list[Kind]) -> Callable[[], list[Layer]]:
+    """Return the job that reads image files; `kinds` are "image" or "labels".
 
-    def work() -> list[Volume]:
+    The layers are made here too: the first one of a session takes napari half a second.
+    """
+
+    def work() -> list[Layer]:
         from napari_voxelmorph.engine import files
+        from napari_voxelmorph.gui.display import layer_from_volume
 
         rest: list[Kind] = ["image"] * len(paths)
-        return [files.load(path, kind) for path, kind in zip(paths, [*kinds, *rest], strict=False)]
+        layers = []
+        for path, kind in zip(paths, [*kinds, *rest], strict=False):
+            # A segmentation over everything would hide the pair; the view shows outlines.
+            data = layer_from_volume(files.load(path, kind), visible=kind != "labels")
+            layers.append(Layer.create(*data))
+        return layers
 
     return work
 
@@ -55,8 +65,8 @@ def load_points(path: str, ndim: int) -> Callable[[], Points]:
     return work
 
 
-def load_sample() -> dict[str, Any]:
-    """Make the sample pair: layer data by role."""
+def load_sample() -> dict[str, Layer]:
+    """Make the sample pair: layers by role."""
     from napari_voxelmorph.gui.sample_data import sample_pair
 
-    return sample_pair(3)
+    return {role: Layer.create(*data) for role, data in sample_pair(3).items()}

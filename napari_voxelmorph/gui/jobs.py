@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.gui.preloading import preload_torch
+from napari_voxelmorph.gui.garbage import Hold
+from napari_voxelmorph.gui.preloading import preload_torch, preload_window
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
@@ -80,10 +81,13 @@ class RegistrationJobs:
         """
         preload_torch()
         yield None
-        from napari_voxelmorph.engine.device import available_devices
-
+        with Hold():
+            from napari_voxelmorph.engine.device import available_devices
         yield None
-        registrar = self._registrar("auto")
+        with Hold():
+            registrar = self._registrar("auto")
+        yield None
+        preload_window()
         yield None
         registrar.set_pair(_speck(0), _speck(1))
         yield from registrar.steps(RegistrationConfig(iterations=(1, 1), device="cpu"))

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.display_grid import DisplayGrid, Slices
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.result import Registration
 
 Array = NDArray[Any]
 Compute = Callable[["Scene", Slices], Array]

@@ -10,11 +10,13 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.engine.geometry.volume import Kind, Volume
-from napari_voxelmorph.gui.display import layer_from_volume, volume_from_layer
+from napari_voxelmorph.gui.display import volume_from_layer
 from napari_voxelmorph.gui.engine_thread import EngineThread
 from napari_voxelmorph.gui.file_jobs import load_images, load_points, load_sample
 from napari_voxelmorph.gui.inputs_section import InputsSection
 from napari_voxelmorph.gui.landmark_layer import landmark_layer
+from napari_voxelmorph.gui.pace import canvas_of, unpainted
+from napari_voxelmorph.gui.turns import Pieces, Turns
 
 _FILTER = (
     "Images (*.nii *.nii.gz *.mgz *.mgh *.img *.hdr *.nrrd *.nhdr *.mha *.mhd *.dcm "
@@ -40,6 +42,7 @@ class Opening(QObject):
         self._inputs = inputs
         self._engine = engine
         self._parent = parent
+        self._turns = Turns(self, self._on_error)
 
     def ask_two(self) -> None:
         """Let the user pick two files: the first becomes moving, the second fixed."""
@@ -81,27 +84,28 @@ class Opening(QObject):
         self._engine.submit(
             load_images(paths, kinds),
             lane="open",
-            on_done=lambda volumes: self._add(volumes, roles),
+            on_done=lambda layers: self._add(layers, roles),
             on_error=self._on_error,
         )
 
-    def _add(self, volumes: list[Volume], roles: list[str]) -> None:
-        for volume, role in zip(volumes, [*roles, *[""] * len(volumes)], strict=False):
-            # A segmentation over everything would hide the pair; the view shows outlines.
-            data = layer_from_volume(volume, visible=not _holds_labels(role))
-            layer = self._viewer.add_layer(Layer.create(*data))
-            if role:
-                self._inputs.choose(role, layer)
+    def _add(self, layers: list[Layer], roles: list[str]) -> None:
+        self._turns.add(self._adding(layers, roles))
+
+    def _add_sample(self, parts: dict[str, Layer]) -> None:
+        self._turns.add(self._adding(list(parts.values()), list(parts)))
+
+    def _adding(self, layers: list[Layer], roles: list[str]) -> Pieces:
+        """Add layers, and choose each for its role."""
+        with unpainted(canvas_of(self._viewer)):
+            for layer, role in zip(layers, [*roles, *[""] * len(layers)], strict=False):
+                self._viewer.add_layer(layer)
+                if role:
+                    self._inputs.choose(role, layer)
+                yield None
+        yield None
         self._viewer.reset_view()
         self.ended.emit()
         self.opened.emit(roles)
-
-    def _add_sample(self, parts: dict[str, Any]) -> None:
-        for role, data in parts.items():
-            self._inputs.choose(role, self._viewer.add_layer(Layer.create(*data)))
-        self._viewer.reset_view()
-        self.ended.emit()
-        self.opened.emit(list(parts))
 
     def _read_points(self, role: str, path: str) -> None:
         image = self._inputs.layer(role.replace("_landmarks", ""))

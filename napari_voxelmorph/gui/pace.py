@@ -1,4 +1,4 @@
-"""Show progress often where drawing is cheap, and rarely where it is not.
+"""Paint often where that is cheap, and rarely where it is not.
 
 Without a graphics card one new picture repaints the whole window on the CPU, which the engine
 needs for itself.  So drawing is measured, and given a fifth of the time.
@@ -7,10 +7,13 @@ needs for itself.  So drawing is measured, and given a fifth of the time.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 from qtpy.QtCore import QTimer
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QLabel, QWidget
 
 _SHARE = 0.2
@@ -43,6 +46,25 @@ class Pace:
         cost = time.monotonic() - began
         self._next = time.monotonic() + min(cost * (1 / _SHARE - 1), _LONGEST_WAIT)
         afterwards()
+
+
+@contextmanager
+def unpainted(window: QWidget | None) -> Iterator[None]:
+    """Paint a widget once at the end, however often somebody asks in between."""
+    if window is None:
+        yield
+        return
+    window.setUpdatesEnabled(False)
+    try:
+        yield
+    finally:
+        window.setUpdatesEnabled(True)
+
+
+def canvas_of(viewer: Any) -> QWidget | None:
+    """The widget on which a napari window draws its layers."""
+    window = getattr(getattr(viewer, "window", None), "_qt_window", None)
+    return None if window is None else window.findChild(QOpenGLWidget)
 
 
 def slow_the_wheel(window: QWidget | None) -> None:

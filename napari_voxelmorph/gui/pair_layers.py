@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.components import ViewerModel
@@ -12,7 +12,6 @@ from napari.layers import Labels, Layer
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.commit import labels_on_grid
 from napari_voxelmorph.gui.display import contrast_limits
 from napari_voxelmorph.gui.display_grid import DisplayGrid, Points
@@ -22,6 +21,9 @@ from napari_voxelmorph.gui.marks import arrows, near_slice
 from napari_voxelmorph.gui.overlays import KINDS, largest_displacement, make_layer
 from napari_voxelmorph.gui.ticker import Ticker
 from napari_voxelmorph.gui.view_settings import ViewSettings
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.result import Registration
 
 #: Drawn for one slice, when it has come to rest.
 MARKS = ("arrows", "fixed landmarks", "moved landmarks")
@@ -105,11 +107,14 @@ class PairLayers:
             self.redraw_marks()
 
     def to_middle(self) -> None:
-        """Slice through the middle of the fixed image, and select the moved one."""
+        """Slice through the middle of the fixed image."""
         grid, dims = self.scene.grid, self.viewer.dims
         middle = np.array(grid.display_shape) // 2 * grid.scale + grid.translate
         extra = dims.ndim - grid.ndim
         dims.set_point(range(extra, dims.ndim), middle)
+
+    def select_moved(self) -> None:
+        """Select the moved image: its contrast is what one wants to set."""
         self.viewer.layers.selection = {self.layer("moved")}
 
     def show(self, registration: Registration, live: bool) -> None:

@@ -1,4 +1,4 @@
-"""Load torch without stopping the window.
+"""Load torch, and what else takes long, without stopping the window.
 
 Python holds its lock while it loads a library, and torch's takes a fifth of a second, or
 seconds from a cold disk.  Loaded beforehand through the system's own `dlopen`, called as a
@@ -7,12 +7,16 @@ foreign function, it stops nobody; `import torch` then finds it there.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+#: Parts of napari's own that it loads when the first labels or progress bar come.
+_OF_THE_WINDOW = ("pandas", "multiprocessing.synchronize")
 _LIBRARIES = ("libtorch_global_deps.so", "libtorch_cpu.so", "libtorch_cuda.so")
 
 
@@ -29,6 +33,19 @@ def preload_torch() -> None:
         for name in _LIBRARIES:
             if (folder / name).exists():
                 _open(folder / name)
+
+
+def preload_window() -> None:
+    """Load what napari would load in the window's thread when it needs it."""
+    for name in _OF_THE_WINDOW:
+        with contextlib.suppress(ImportError):
+            import_module(name)
+
+
+def is_loaded(name: str) -> bool:
+    """Whether a module is there, complete."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return spec is not None and not getattr(spec, "_initializing", False)
 
 
 def _read(library: Path) -> None:

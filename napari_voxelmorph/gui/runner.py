@@ -1,4 +1,4 @@
-"""Between the Register dock and the engine thread: check, run, cancel, undo, save."""
+"""Between the Register dock and the engine thread: run, cancel, undo, save."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
+from napari_voxelmorph.gui.announcement import Announcement
 from napari_voxelmorph.gui.chosen_pair import as_placed, chosen_pair
-from napari_voxelmorph.gui.closing_task import ClosingTask
+from napari_voxelmorph.gui.closer_look import CloserLook
 from napari_voxelmorph.gui.engine_thread import Busy
 from napari_voxelmorph.gui.engine_worker import Job
 from napari_voxelmorph.gui.file_jobs import save_as
 from napari_voxelmorph.gui.history import History
-from napari_voxelmorph.gui.jobs import Check, Outcome, Pair, RegistrationJobs, measured
-from napari_voxelmorph.gui.pace import Pace, slow_the_wheel
+from napari_voxelmorph.gui.jobs import Outcome, Pair, RegistrationJobs
+from napari_voxelmorph.gui.pace import Pace, canvas_of, unpainted
 from napari_voxelmorph.gui.plain_words import sentence_and_details
-from napari_voxelmorph.gui.run_controls import Activity
+from napari_voxelmorph.gui.preloading import is_loaded
 from napari_voxelmorph.gui.sessions import layer_of
-from napari_voxelmorph.gui.shown_pair import ShownPair, same_images, same_pair
+from napari_voxelmorph.gui.shown_pair import ShownPair
+from napari_voxelmorph.gui.turns import Pieces, Turns
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix
     from napari_voxelmorph.engine.result import Registration
     from napari_voxelmorph.gui.register_dock import RegisterDock
 
+#: Loaded with the engine, and needed for the first picture of a pair.
+_DRAWS = "napari_voxelmorph.engine.result"
+_LOOK_AGAIN = 50  # ms
 _LANES = ("run", "check", "measure", "open", "save", "warm-up")
 
 
@@ -37,72 +42,12 @@ class Runner:
         self._engine = dock.engine
         self._jobs = RegistrationJobs()
         self.history = History()
-        self._activity: Activity | None = None
-        self._task: ClosingTask | None = None
+        self._announcement: Announcement | None = None
         self._pace = Pace()
         self._shown = ShownPair(dock.pair_view)
-
-    # Before a run -----------------------------------------------------------------------
-
-    def warm_up(self) -> None:
-        """Load the libraries while the user still looks for the scans."""
-        self._engine.submit(
-            self._jobs.warm_up,
-            lane="warm-up",
-            gives_way=True,
-            on_done=self._dock.method.set_devices,
-            on_error=self._show_error,
-        )
-
-    def check(self) -> None:
-        """Look closer at the pair: warnings, memory, time, start matrix."""
-        moving, fixed = (self._dock.inputs.layer(role) for role in ("moving", "fixed"))
-        if moving is None or fixed is None or moving is fixed or moving.ndim != fixed.ndim:
-            self._show_check(Check())
-            return
-        try:
-            pair = chosen_pair(self._dock.inputs)
-            config = self._dock.method.config()
-            self._dock.method.show_start(pair, as_placed(self._dock.inputs))
-            self._dock.method.start_matrix(None)
-        except VoxelMorphError as error:
-            self._show_check(Check(problem=str(error)))
-            return
-        self._engine.submit(
-            lambda: self._jobs.check(pair, config),
-            lane="check",
-            on_done=self._show_check,
-            on_error=self._show_error,
-        )
-        self._measure_again(pair)
-
-    def _measure_again(self, pair: Pair) -> None:
-        """Judge the present result by segmentations or landmarks that were chosen later."""
-        outcome = self.history.present
-        if outcome is None or self._engine.busy or not same_images(pair, outcome.pair):
-            return
-        if not same_pair(pair, outcome.pair):
-            self._engine.submit(
-                lambda: measured(outcome.registration, pair, outcome.start),
-                lane="measure",
-                on_done=self._on_measured,
-                on_error=self._show_error,
-            )
-
-    def _on_measured(self, outcome: Outcome) -> None:
-        if not self._engine.busy and self.history.replace(outcome):
-            self._show_present(outcome.pair)
-
-    def _show_check(self, check: Check) -> None:
-        message = self._dock.inputs.message
-        if check.problem:
-            message.show_text("error", check.problem)
-        elif check.warnings:
-            message.show_text("warning", _listed(check.warnings))
-        else:
-            message.clear()
-        self._dock.method.show_needs(check.device, check.needs)
-        self._dock.show_readiness()
+        self._turns = Turns(dock, self._show_error)
+        self._closer_look = CloserLook(dock, self._jobs, self.history, self._show_present)
+        self.warm_up, self.check = self._closer_look.warm_up, self._closer_look.check
 
     # The run ----------------------------------------------------------------------------
 
@@ -128,15 +73,26 @@ class Runner:
             self._show_error(*sentence_and_details(error))
 
     def _begin(self, job: Job, pair: Pair, start: Matrix | None) -> None:
+        self._turns.finish()
         self._shown.save()
         self._dock.controls.set_running(True)
         if self._engine.works_on("warm-up"):
             self._dock.controls.show_step("Loading the engine, once per window…", 0.0, None)
         self._pace = Pace()
-        self._activity = Activity(self.cancel)
-        slow_the_wheel(self._engine.parent())
-        self._task = ClosingTask(self._dock.viewer, job.cancel)
-        self._draw(lambda: self._shown.begin(pair, start))
+        self._announcement = Announcement(self._dock.viewer, self.cancel, job.cancel)
+        self._turns.add(self._beginning(self._announcement, pair, start))
+
+    def _beginning(self, announcement: Announcement, pair: Pair, start: Matrix | None) -> Pieces:
+        yield from self._until_loaded()
+        with unpainted(canvas_of(self._dock.viewer)):
+            yield from self._shown.beginning(pair, start)
+        yield None
+        announcement.show_activity(self._engine.parent())
+
+    def _until_loaded(self) -> Pieces:
+        """The first picture needs the engine's libraries: wait while they are being loaded."""
+        while self._engine.works_on("warm-up") and not is_loaded(_DRAWS):
+            yield _LOOK_AGAIN
 
     def cancel(self) -> None:
         """Stop after the present step; all goes back to how it was before the run."""
@@ -144,38 +100,36 @@ class Runner:
         self._engine.cancel("run")
 
     def _on_step(self, step: Any, partial: Any) -> None:
-        if not self._pace.due(lambda: self._show_activity(step.fraction)):
+        announcement = self._announcement
+        if self._turns.waiting or announcement is None:
+            return
+        if not self._pace.due(lambda: announcement.show_fraction(step.fraction)):
             return
         self._dock.controls.show_step(step.phase, step.fraction, step.seconds_left)
         if partial is not None:
             self._draw(lambda: self._shown.show_partial(partial))
 
-    def _show_activity(self, fraction: float) -> None:
-        if self._activity is not None:
-            self._activity.show_fraction(fraction)
-
     def _on_done(self, outcome: Outcome) -> None:
-        self._end()
         self.history.add(outcome)
-        self._show_present(outcome.pair)
+        self._end(lambda: self._show_present(outcome.pair))
         self._dock.show_result()
 
     def _on_run_error(self, sentence: str, details: str) -> None:
-        self._end()
-        self._draw(self._shown.restore)
+        self._on_cancelled()
         self._show_error(sentence, details)
 
     def _on_cancelled(self) -> None:
-        self._end()
-        self._draw(self._shown.restore)
+        self._end(lambda: self._draw(self._shown.restore))
 
-    def _end(self) -> None:
-        if self._activity is not None:
-            self._activity.close()
-        if self._task is not None:
-            self._task.end()
-        self._activity = self._task = None
+    def _end(self, draw: Callable[[], None]) -> None:
+        announcement, self._announcement = self._announcement, None
+        self._turns.finish()
+        if announcement is not None:
+            announcement.end()
         self._dock.controls.set_running(False)
+        draw()
+        if announcement is not None:
+            announcement.let_go()
 
     # Results ----------------------------------------------------------------------------
 
@@ -188,7 +142,12 @@ class Runner:
             self._show_error(*sentence_and_details(error))
             return
         if not self._engine.busy:
-            self._draw(lambda: self._shown.show(pair, None, start))
+            self._turns.add(self._together(pair, start))
+
+    def _together(self, pair: Pair, start: Matrix | None) -> Pieces:
+        yield from self._until_loaded()
+        with unpainted(canvas_of(self._dock.viewer)):
+            yield from self._shown.showing(pair, None, start)
 
     def undo(self) -> None:
         """Back to the result before this one, or to none."""
@@ -204,6 +163,7 @@ class Runner:
             self._show_present(None if outcome is None else outcome.pair)
 
     def _show_present(self, pair: Pair | None) -> None:
+        self._turns.finish()
         outcome, history = self.history.present, self.history
         self._dock.result.show_outcome(outcome, history.can_undo(), history.can_redo())
         affine = None if outcome is None else outcome.registration.affine
@@ -249,11 +209,6 @@ class Runner:
     def leave(self) -> None:
         """The dock is gone: stop everything it asked for, and answer nothing any more."""
         self._engine.forget(*_LANES)
-        if self._activity is not None:
-            self._activity.close()
-        if self._task is not None:
-            self._task.end()
-
-
-def _listed(sentences: list[str]) -> str:
-    return sentences[0] if len(sentences) == 1 else "\n".join(f"• {text}" for text in sentences)
+        self._turns.drop()
+        if self._announcement is not None:
+            self._announcement.let_go()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.display import KEY
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.result import Registration
 
 #: Where a layer of a session keeps its result, by the layer's part in it.
 CARRIES = {"fixed": "session", "moving": "session of"}

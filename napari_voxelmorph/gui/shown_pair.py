@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
-from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.jobs import Outcome, Pair
+from napari_voxelmorph.gui.turns import Pieces
 from napari_voxelmorph.gui.views import PairView
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.result import Registration
 
 
 class ShownPair:
@@ -21,8 +24,9 @@ class ShownPair:
         self._view = view
         self._pair: Pair | None = None
         self._outcome: Outcome | None = None
+        self._start: Matrix | None = None
         self._painted: tuple[int, ...] = ()
-        self._saved: tuple[Pair | None, Outcome | None, dict[str, Any]] | None = None
+        self._saved: tuple[Any, ...] | None = None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -31,19 +35,28 @@ class ShownPair:
 
     def show(self, pair: Pair | None, outcome: Outcome | None, start: Matrix | None = None) -> None:
         """Show a result; without one the pair as it lies before; without a pair nothing."""
+        for _ in self.showing(pair, outcome, start):
+            pass
+
+    def showing(
+        self, pair: Pair | None, outcome: Outcome | None, start: Matrix | None = None
+    ) -> Pieces:
+        """As `show`, in pieces."""
         if pair is None:
             self._view.clear()
         else:
-            if outcome is None or not self._shows(pair):
-                self._show_pair(pair, start)
+            if not self._shows(pair):
+                yield from self._show_pair(pair, start)
+            elif outcome is None:
+                self._view.back_to_start(start)
             if outcome is not None:
                 self._view.update(outcome.registration)
-        self._pair, self._outcome = pair, outcome
+        self._pair, self._outcome, self._start = pair, outcome, start
 
-    def begin(self, pair: Pair, start: Matrix | None) -> None:
+    def beginning(self, pair: Pair, start: Matrix | None) -> Pieces:
         """Make ready for the pictures of a run; a pair that is shown already stays as it is."""
         if not self._shows(pair):
-            self.show(pair, None, start)
+            yield from self.showing(pair, None, start)
 
     def _shows(self, pair: Pair) -> bool:
         if self._pair is None or not self._view.has_pair or not same_pair(pair, self._pair):
@@ -56,20 +69,21 @@ class ShownPair:
 
     def save(self) -> None:
         """Remember what is shown and how, before a run changes it."""
-        self._saved = (self._pair, self._outcome, _window_state(self._view.viewer))
+        shown = self._pair, self._outcome, self._start
+        self._saved = (*shown, _window_state(self._view.viewer))
 
     def restore(self) -> None:
         """Put everything back to what `save` saw."""
         if self._saved is None:
             return
-        pair, outcome, window = self._saved
+        *shown, window = self._saved
         self._saved = None
-        self.show(pair, outcome)
+        self.show(*shown)
         _put_back(self._view.viewer, window)
 
-    def _show_pair(self, pair: Pair, start: Matrix | None) -> None:
+    def _show_pair(self, pair: Pair, start: Matrix | None) -> Pieces:
         self._painted = _painted(pair)
-        self._view.show_pair(
+        yield from self._view.showing(
             pair.fixed,
             pair.moving,
             affine=start,

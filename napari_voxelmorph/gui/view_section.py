@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_voxelmorph.gui.anatomy import PLANES
-from napari_voxelmorph.gui.commit import COMMITTABLE
+from napari_voxelmorph.gui.commit import COMMITTABLE, add_kept, kept_data
 from napari_voxelmorph.gui.mode_settings import ModeSettings
 from napari_voxelmorph.gui.modes import MODES
 from napari_voxelmorph.gui.overlay_rows import KEYS, OverlayRows
@@ -165,13 +165,13 @@ class ViewSection(QWidget):
 
     def _on_keep(self, name: str) -> None:
         """Compute in a thread; the window stays alive."""
-        worker = create_worker(self.view.commit_data, name)
+        worker = create_worker(kept_data, self.view, name)
         worker.returned.connect(self._on_kept)
         worker.errored.connect(lambda error: show_error(str(error)))
         worker.start()
 
     def _on_kept(self, layer_data: tuple[Any, dict[str, Any], str]) -> None:
-        layer = self.view.add_committed(layer_data)
+        layer = add_kept(self.view, layer_data)
         show_info(f"“{layer.name}” is now a layer of its own.")
 
     def _on_dims(self, event: Any = None) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
-from napari.layers import Layer
 from psygnal import Signal
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
-from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.gui.anatomy import PLANES, AnatomyView, Convention, Plane
-from napari_voxelmorph.gui.commit import layer_data
 from napari_voxelmorph.gui.display import default_start
 from napari_voxelmorph.gui.display_grid import Points
 from napari_voxelmorph.gui.modes import MAP_ROLES, MODES, Mode, ModeSwitch
 from napari_voxelmorph.gui.pair_layers import Extras, PairLayers, first_scene
+from napari_voxelmorph.gui.turns import Pieces
 from napari_voxelmorph.gui.view_settings import OVERLAYS, ViewSettings
+
+if TYPE_CHECKING:  # torch comes with it, and takes seconds
+    from napari_voxelmorph.engine.result import Registration
 
 __all__ = ["MODES", "OVERLAYS", "PLANES", "PairView", "ViewSettings"]
 
@@ -50,9 +51,12 @@ class PairView:
         viewer.layers.events.removed.connect(self._on_layers, position="last")
         self.anatomy.rest()
 
-    # The pair ---------------------------------------------------------------------------
+    def show_pair(self, fixed: Volume, moving: Volume, *args: Any, **kwargs: Any) -> None:
+        """Show the state before registration, here and now; parameters as in `showing`."""
+        for _ in self.showing(fixed, moving, *args, **kwargs):
+            pass
 
-    def show_pair(
+    def showing(
         self,
         fixed: Volume,
         moving: Volume,
@@ -61,8 +65,10 @@ class PairView:
         fixed_labels: Volume | None = None,
         moving_landmarks: Points | None = None,
         fixed_landmarks: Points | None = None,
-    ) -> None:
+    ) -> Pieces:
         """Show the state before registration, in the present mode and with the same overlays.
+
+        Yields wherever the window may paint before more layers come.
 
         Parameters
         ----------
@@ -73,6 +79,8 @@ class PairView:
         moving_landmarks, fixed_landmarks : ndarray (N, D), optional
             World mm of the scan that they belong to.
         """
+        from napari_voxelmorph.engine.result import Registration
+
         mode, overlays = self.mode, [o for o in OVERLAYS if self.is_overlay_on(o)]
         self._take_away(show_hidden=False)
         affine = default_start(fixed, moving) if affine is None else affine
@@ -80,15 +88,37 @@ class PairView:
         scene = first_scene(self._before, moving_labels, self.settings)
         self.layers.open(scene, Extras(fixed_labels, fixed_landmarks, moving_landmarks))
         self.layers.layer("fixed")
+        yield None
         self.stack.hide_others()
         self.anatomy.start(fixed.oriented, fixed.ndim)
         self._on_turned()
         self.layers.to_middle()
+        yield None
+        for role in ("moved", *self.modes.roles(mode)):
+            self.layers.layer(role)
+            yield None
+        self.layers.select_moved()
         self.set_mode(mode)
         self.modes.fit()
         for overlay in overlays:
+            yield None
             self.set_overlay(overlay, True)
         self.changed.emit()
+
+    def back_to_start(self, affine: Matrix | None = None) -> None:
+        """Show the pair in view as it lies before registration, in place."""
+        from napari_voxelmorph.engine.result import Registration
+
+        assert self._before is not None
+        fixed, moving = self._before.fixed, self._before.moving
+        start = default_start(fixed, moving) if affine is None else affine
+        self._before, self._result = Registration(fixed, moving, start), None
+        self.showing_before = False
+        self.layers.layer("fixed")
+        self.stack.hide_others()
+        self.layers.show(self._before, live=False)
+        self.set_mode(self.mode)
+        self.modes.fit()
 
     def update(self, registration: Registration, live: bool = False) -> None:
         """Show another result of the same pair, in place.
@@ -206,26 +236,6 @@ class PairView:
         self.anatomy.set_convention(convention)
         self._on_turned()
         self.changed.emit()
-
-    # Keeping ----------------------------------------------------------------------------
-
-    def commit(self, name: str) -> Layer:
-        """Keep what a lazy layer shows as a plain layer (computed here and now).
-
-        `name` is one of `commit.COMMITTABLE`.  `commit_data` is the slow part and may run
-        in a thread; `add_committed` then adds its answer.
-        """
-        return self.add_committed(self.commit_data(name))
-
-    def commit_data(self, name: str) -> tuple[Any, dict[str, Any], str]:
-        """The layer-data tuple behind `commit`."""
-        if not self.has_pair:
-            raise InputError("No pair is shown; choose a moving and a fixed image first.")
-        return layer_data(name, self.layers.scene, self.settings.arrow_spacing)
-
-    def add_committed(self, data: tuple[Any, dict[str, Any], str]) -> Layer:
-        """Add what `commit_data` gave."""
-        return self.viewer.add_layer(Layer.create(*data))
 
     # Inside -----------------------------------------------------------------------------
 

@@ -155,6 +155,7 @@ def test_layers_may_be_deleted_during_a_run(qtbot, window, what):
     click(qtbot, window)
     qtbot.waitUntil(window.jobs.entered.is_set)
     layers = window.viewer.layers
+    qtbot.waitUntil(lambda: any(la.name.startswith("moved") for la in layers))
     if what == "overlay":
         layers.remove(next(la for la in layers if la.name.startswith("moved")))
     else:

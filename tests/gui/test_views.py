@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Points, Vectors
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.result import Registration
-from napari_voxelmorph.gui.commit import COMMITTABLE
+from napari_voxelmorph.gui.commit import COMMITTABLE, keep
 from napari_voxelmorph.gui.display import KEY, volume_from_layer
 from napari_voxelmorph.gui.lazy import LazyArray
 from napari_voxelmorph.gui.views import MODES, OVERLAYS, PLANES, PairView
@@ -368,7 +368,7 @@ def test_the_users_layers_are_hidden_and_come_back(pair):
 def test_what_is_kept_is_plain_and_remembers_its_place(view, pair, name):
     view.update(pair.result)
     count = len(view.viewer.layers)
-    layer = view.commit(name)
+    layer = keep(view, name)
     assert len(view.viewer.layers) == count + 1
     assert type(layer.data) is np.ndarray
     assert layer.metadata[KEY]["shows"] == name
@@ -383,16 +383,16 @@ def test_what_is_kept_is_plain_and_remembers_its_place(view, pair, name):
 
 def test_what_is_kept_is_the_engine_s_own(view, pair):
     view.update(pair.result)
-    moved = volume_from_layer(view.commit("moved"))
+    moved = volume_from_layer(keep(view, "moved"))
     np.testing.assert_allclose(moved.data, pair.result.moved.data, atol=1e-6)
-    labels = volume_from_layer(view.commit("moved labels"))
+    labels = volume_from_layer(keep(view, "moved labels"))
     np.testing.assert_array_equal(labels.data, pair.result.warp_labels(pair.labels))
 
 
 def test_keeping_what_is_not_there_is_refused():
     view = PairView(ViewerModel())
     with pytest.raises(InputError, match="No pair"):
-        view.commit("moved")
+        keep(view, "moved")
 
 
 def test_two_dimensions(make_deformed_pair):
