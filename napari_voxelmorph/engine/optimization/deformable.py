@@ -138,9 +138,9 @@ def _climb(
 ) -> Generator[tuple[float, Any], None, Any]:
     """The iterations of one level, from `state`; yields (similarity, state), returns the best."""
     fixed, moving, weight = (ops.array(a) for a in (level.fixed, level.moving, level.weight))
-    terms = [make_term(config, ops, fixed, moving, weight, level.ratio)]
+    terms = [make_term(config, ops, fixed, moving, weight, level.ratio, place == 0)]
     if config.symmetric:
-        terms.append(make_term(config, ops, moving, fixed, weight, level.ratio))
+        terms.append(make_term(config, ops, moving, fixed, weight, level.ratio, place == 0))
     flat = level.fixed.shape[0] == 1
     stiffness = np.sqrt(config.smoothness * (_FLAT_STIFFNESS if flat else 1.0))
     force_sigma = _FORCE_SIGMA * max(1.0, stiffness) / level.cell

@@ -7,9 +7,16 @@ the table (Thevenaz & Unser, IEEE TIP 2000): one look-up per voxel.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from napari_voxelmorph.engine.optimization.histogram_kernels import count_cells, look_up_slope
+from napari_voxelmorph.engine.parallel import run_slabs
+
+Array = NDArray[np.float32]
 
 _BINS = 32
 _LIMIT = 3.5  # deviations; images come with unit deviation
@@ -36,9 +43,24 @@ def mutual_information_slope(fixed: Tensor, moved: Tensor, weight: Tensor) -> tu
     joint.index_add_(0, cell, ((1 - share.reshape(-1)) * w).to(exact))
     joint.index_add_(0, cell + 1, (share.reshape(-1) * w).to(exact))
     value, by_cell = _information(joint.reshape(_BINS, _BINS))
-    change = (by_cell[:, 1:] - by_cell[:, :-1]).float() * scale  # (bins, bins - 1)
+    change = _change(by_cell)
     slope = change.reshape(-1)[(row * (_BINS - 1) + low.clamp(max=_BINS - 2))]
     return value, slope * weight
+
+
+def mutual_information_slope_cpu(fixed: Array, moved: Array, weight: Array) -> tuple[float, Array]:
+    """The same on arrays (Z, Y, X), by numba kernels."""
+    parts = run_slabs(count_cells, fixed.shape[0], fixed, moved, weight, _BINS, np.float32(_LIMIT))
+    value, by_cell = _information(torch.as_tensor(np.sum(parts, axis=0)))
+    out = np.empty_like(moved)
+    change = _change(by_cell).numpy()
+    run_slabs(look_up_slope, fixed.shape[0], fixed, moved, weight, change, np.float32(_LIMIT), out)
+    return value, out
+
+
+def _change(by_cell: Tensor) -> Tensor:
+    """Slope by the moved intensity between two neighbouring cells, (bins, bins - 1)."""
+    return (by_cell[:, 1:] - by_cell[:, :-1]).float() * ((_BINS - 1) / (2 * _LIMIT))
 
 
 def _information(joint: Tensor) -> tuple[float, Tensor]:

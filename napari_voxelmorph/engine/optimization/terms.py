@@ -17,7 +17,10 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.losses import lncc_kernels
 from napari_voxelmorph.engine.losses.lncc import lncc
 from napari_voxelmorph.engine.optimization.field_ops import CpuOps, Ops, TorchOps
-from napari_voxelmorph.engine.optimization.histogram_slope import mutual_information_slope
+from napari_voxelmorph.engine.optimization.histogram_slope import (
+    mutual_information_slope,
+    mutual_information_slope_cpu,
+)
 from napari_voxelmorph.engine.optimization.mind_term import MindCpu, mind_channels, texture
 from napari_voxelmorph.engine.parallel import run_slabs
 
@@ -138,14 +141,28 @@ class MutualInformation:
             weight,
             ratio,
         )
+        self.on_cpu = isinstance(ops, CpuOps)
 
     def force(self, displacement: Any, out: Any) -> tuple[float, Any]:
         moved = self.ops.warp(self.moving, displacement, self.ratio)
-        value, slope = mutual_information_slope(
-            torch.as_tensor(self.fixed), torch.as_tensor(moved), torch.as_tensor(self.weight)
-        )
-        seen = slope.numpy() if isinstance(self.ops, CpuOps) else slope
-        return value, self.ops.force(seen, moved, self.ratio, out)
+        by = mutual_information_slope_cpu if self.on_cpu else mutual_information_slope
+        value, slope = by(self.fixed, moved, self.weight)
+        return value, self.ops.force(slope, moved, self.ratio, out)
+
+
+class Balanced:
+    """A sum of two terms, the second weighted so that both pull equally to begin with."""
+
+    def __init__(self, ops: Ops, first: Term, second: Term):
+        self.ops, self.first, self.second, self.share = ops, first, second, 0.0
+
+    def force(self, displacement: Any, out: Any) -> tuple[float, Any]:
+        value, force = self.first.force(displacement, self.ops.zeros(tuple(out.shape)))
+        other, pull = self.second.force(displacement, self.ops.zeros(tuple(out.shape)))
+        if not self.share:
+            strengths = [self.ops.high_value(self.ops.length(f)) for f in (force, pull)]
+            self.share = strengths[0] / strengths[1] if strengths[1] > 0 else 0.0
+        return value + self.share * other, out + force + pull * self.share
 
 
 def make_term(
@@ -155,8 +172,9 @@ def make_term(
     moving: Any,
     weight: Any,
     ratio: NDArray[np.int64],
+    coarse: bool = False,
 ) -> Term:
-    """The term that `config.similarity` names, for one level."""
+    """The term that `config.similarity` names, for one level (`coarse`: the first of several)."""
     if config.similarity == "lncc":
         # A square of 5 x 5 pixels says less than a cube of 5 x 5 x 5 voxels: 9 x 9 in 2-D.
         radius = config.radius * (2 if fixed.shape[0] == 1 else 1)
@@ -168,6 +186,17 @@ def make_term(
         return MutualInformation(ops, fixed, moving, weight, ratio)
     if config.similarity == "mse":
         return Channels(ops, [fixed], [moving], weight, ratio)
+    if fixed.shape[0] > 1:
+        return _mind(ops, fixed, moving, weight, ratio)
+    # In 2-D MIND has 4 channels only and takes one edge of the skull for another: mutual
+    # information alone where steps are long, then both.
+    information = MutualInformation(ops, fixed, moving, weight, ratio)
+    if coarse:
+        return information
+    return Balanced(ops, information, _mind(ops, fixed, moving, weight, ratio))
+
+
+def _mind(ops: Ops, fixed: Any, moving: Any, weight: Any, ratio: Any) -> Term:
     if isinstance(ops, CpuOps):
         return MindCpu(ops, fixed, moving, weight, ratio)
     textured = weight * texture(ops, fixed)

@@ -46,7 +46,7 @@ def both(name, shape, weight=None, ratio=(1, 1, 1), size=0.6):
 )
 def test_devices_agree(name, shape, ratio):
     (value, force), (other_value, other_force) = both(name, shape, ratio=ratio)
-    assert value == pytest.approx(other_value, abs=2e-4)
+    assert value == pytest.approx(other_value, abs=2e-4, rel=5e-4)
     assert np.abs(force).max() > 0
     np.testing.assert_allclose(force, other_force, atol=5e-3 * np.abs(other_force).max())
 
