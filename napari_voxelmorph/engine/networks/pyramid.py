@@ -2,7 +2,7 @@
 
 One encoder makes features of either image at 1/2, 1/4, ... of its resolution.  At each, from
 the coarsest on, both images' features meet half-way, warped by the exponentials of half the
-present velocity and of minus half; a small decoder sees them and their local correlation, and
+present velocity and of minus half; a small decoder sees how they compare (`comparison`), and
 adds to the velocity.  (Features per image, coarse-to-fine warping and correlation: Sun et al.,
 PWC-Net, CVPR 2018; Honkamaa & Marttinen, SITReg, 2024.)
 
@@ -14,18 +14,22 @@ is exp(v + δ) up to third order.
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_voxelmorph.engine.geometry.integration import integrate
-from napari_voxelmorph.engine.geometry.warp import warp
+from napari_voxelmorph.engine.geometry.differentiable import integrate
 from napari_voxelmorph.engine.networks.architecture import Architecture
-from napari_voxelmorph.engine.networks.correlation import correlation, unit_length
+from napari_voxelmorph.engine.networks.comparison import compare, pairs_of_neighbours
+from napari_voxelmorph.engine.networks.feature_warp import warp_features
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.probabilistic import log_variance_head
 from napari_voxelmorph.engine.networks.slabs import checkpointed, in_slabs
 from napari_voxelmorph.engine.networks.unet import (
+    SLOPE,
     activated,
     convolution,
     crop,
@@ -127,6 +131,9 @@ class Pyramid(RegistrationNetwork):
 class Decoder(nn.Module):
     """What is to be added to the velocity at one resolution.
 
+    Its first convolution is split into what does not change when the images are exchanged and
+    what changes its sign, so that both ways cost it once; so does its head, which is linear.
+
     Parameters
     ----------
     ndim : int
@@ -150,45 +157,51 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.symmetric = symmetric
-        self.layers = nn.ModuleList()
-        channels = 2 * n_in + 3**ndim
-        self.most_channels = channels + widths[0]
-        for width in widths:
-            self.layers.append(convolution(ndim, channels, width))
-            channels = width
-        initialize(self.layers, generator)
+        pairs = pairs_of_neighbours(ndim)
+        self.same = convolution(ndim, n_in + 1 + pairs, widths[0])
+        self.differ = convolution(ndim, n_in + pairs, widths[0], bias=False)
+        self.layers = nn.ModuleList(convolution(ndim, a, b) for a, b in pairwise(widths))
+        self.most_channels = 4 * n_in + 3**ndim + 2 * max(widths)
+        initialize(self, generator)
+        with torch.no_grad():
+            for half in (self.same, self.differ):
+                half.weight *= math.sqrt(0.5)  # together one convolution of all channels
         # What both directions have in common cancels.
-        self.field = field_head(ndim, channels, field_std, None if symmetric else 0.0, generator)
+        bias = None if symmetric else 0.0
+        self.field = field_head(ndim, widths[-1], field_std, bias, generator)
         self.log_variance: nn.Module | None = None
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Velocity, and log-variance if there is such a head, (B, D or 2 D, *S) in float32."""
-        margin = len(self.layers) + 2  # as the field's head and the correlation look one further
-        return in_slabs(self._both_ways, [moving, fixed], margin, self.most_channels)
+        margin = len(self.layers) + 3  # also the comparison, the first convolution and the head
+        return in_slabs(self._decoded, [moving, fixed], margin, self.most_channels)
 
-    def _both_ways(self, moving: Tensor, fixed: Tensor) -> Tensor:
-        unit_moving, unit_fixed = unit_length(moving), unit_length(fixed)
-        found = self._one_way(moving, fixed, correlation(unit_moving, unit_fixed))
-        if not self.symmetric:
-            return found
-        back = self._one_way(fixed, moving, correlation(unit_fixed, unit_moving))
-        ndim = moving.ndim - 2
-        velocity = (found[:, :ndim] - back[:, :ndim]) / 2
-        return torch.cat([velocity, (found[:, ndim:] + back[:, ndim:]) / 2], 1)
+    def _decoded(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        same, differ = compare(moving.float(), fixed.float())
+        dtype = self.same.weight.dtype
+        same, differ = self.same(same.to(dtype)), self.differ(differ.to(dtype))
+        there = self._convolved(same + differ)
+        if self.symmetric:
+            back = self._convolved(same - differ)
+            there, common = (there - back) / 2, (there + back) / 2
+        else:
+            common = there
+        found = [self.field(there)]
+        if self.log_variance is not None:
+            found.append(self.log_variance(common))
+        return torch.cat(found, 1).float()
 
-    def _one_way(self, moving: Tensor, fixed: Tensor, alike: Tensor) -> Tensor:
-        x = torch.cat([moving, fixed, alike], 1)
+    def _convolved(self, x: Tensor) -> Tensor:
+        x = functional.leaky_relu(x, SLOPE, inplace=True)
         for layer in self.layers:
             x = activated(layer, x)
-        heads = [self.field] if self.log_variance is None else [self.field, self.log_variance]
-        return torch.cat([head(x) for head in heads], 1).float()
+        return x
 
 
 def half_way(moving: Tensor, fixed: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
     """Features (B, C, *S) where the images meet: moving by exp(v / 2), fixed by exp(-v / 2)."""
-    half = integrate(torch.cat([velocity, -velocity]) / 2, SQUARINGS)
-    one, other = warp(torch.cat([moving, fixed]), half).chunk(2)
-    return one, other
+    forward, inverse = integrate(torch.cat([velocity, -velocity]) / 2, SQUARINGS).chunk(2)
+    return warp_features(moving, forward), warp_features(fixed, inverse)
 
 
 def doubled(velocity: Tensor) -> Tensor:

@@ -13,11 +13,15 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 #: Results of a stage larger than this many numbers are computed in slabs of about so many.
-LARGEST = 2**24
+LARGEST = 2**26
 
 
 def in_slabs(
-    stage: Callable[..., Tensor], inputs: Sequence[Tensor], margin: int, channels: int
+    stage: Callable[..., Tensor],
+    inputs: Sequence[Tensor],
+    margin: int,
+    channels: int,
+    unit: int = 1,
 ) -> Tensor:
     """``stage(*inputs)`` without gradients, cut along the first spatial axis where it is large.
 
@@ -26,21 +30,23 @@ def in_slabs(
     stage : callable
         Convolutions and changes of resolution by whole factors.
     inputs : sequence of Tensor (B, C, n · k, ...)
-        The number of planes of the coarsest divides that of the others and of the result.
+        The number of planes of the coarsest, over `unit`, divides that of all and of the result.
     margin : int
-        Planes of the coarsest input that a plane of the result looks at on either side.  With as
-        many computed in addition, the slabs' results are exactly the whole one's.
+        Planes of the coarsest input, over `unit`, that a plane of the result looks at on either
+        side.  With as many computed in addition, the slabs' results are exactly the whole one's.
     channels : int
         The most channels that the stage holds at the resolution of the largest input.
+    unit : int
+        Planes that only make sense together: 2 for a stage that halves the resolution.
     """
     planes = [tensor.shape[2] for tensor in inputs]
-    n = min(planes)
+    n = min(planes) // unit
     finest = inputs[planes.index(max(planes))]
     numbers = finest.shape[0] * channels * finest[0, 0].numel()
     if torch.is_grad_enabled() or numbers <= LARGEST:
         return stage(*inputs)
     # Not thinner than four margins: at most half as much is computed twice.
-    thickness = max(n * LARGEST // numbers, 4 * margin)
+    thickness = max(-(-n // -(-numbers // LARGEST)), 4 * margin)
     result = None
     for first in range(0, n, thickness):
         last = min(first + thickness, n)

@@ -109,7 +109,7 @@ class UNet(nn.Module):
         return tuple(math.ceil(n / self.scale) for n in shape)
 
 
-def activated(layer: nn.Module, x: Tensor) -> Tensor:
+def activated(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """LeakyReLU of what the layer makes of x."""
     # In place: the next convolution keeps the same numbers, so training keeps them once.
     return functional.leaky_relu(layer(x), SLOPE, inplace=True)
@@ -123,7 +123,7 @@ def _reduced(layer: nn.Module, x: Tensor) -> Tensor:
 def _first(layer: nn.Module, x: Tensor) -> Tensor:
     """Convolved and halved."""
     channels = x.shape[1] + _width(layer)
-    return in_slabs(lambda part: halve(activated(layer, part)), [x], margin=2, channels=channels)
+    return in_slabs(lambda part: halve(activated(layer, part)), [x], 1, channels, unit=2)
 
 
 def _decoded(
@@ -152,10 +152,12 @@ def _width(layer: nn.Module) -> int:
     return int(layer.weight.shape[0])  # type: ignore[index]
 
 
-def convolution(ndim: int, n_in: int, n_out: int, stride: int = 1) -> nn.Module:
+def convolution(
+    ndim: int, n_in: int, n_out: int, stride: int = 1, bias: bool = True
+) -> nn.Conv2d | nn.Conv3d:
     """3-wide convolution; with stride 2 it does not pad (the caller does)."""
     layer = nn.Conv3d if ndim == 3 else nn.Conv2d
-    return layer(n_in, n_out, 3, stride, padding=1 if stride == 1 else 0)
+    return layer(n_in, n_out, 3, stride, padding=1 if stride == 1 else 0, bias=bias)
 
 
 def initialize(network: nn.Module, generator: torch.Generator | None = None) -> None:
