@@ -1,12 +1,14 @@
-"""Every field of `RegistrationConfig` as an option, built from its metadata."""
+"""Every field of a config class as an option, built from its metadata."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from napari_voxelmorph.engine.config import DEFAULT, PRESETS, RegistrationConfig
+
+Config = TypeVar("Config", bound=Any)
 
 
 def preset_names() -> dict[str, str]:
@@ -26,15 +28,7 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         help="A set of settings to begin with; single options below override it. "
         + " ".join(lines),
     )
-    hints = get_type_hints(RegistrationConfig)
-    for field in dataclasses.fields(RegistrationConfig):
-        group = rest if field.metadata.get("advanced") else method
-        flag = "--" + field.name.replace("_", "-")
-        default = getattr(DEFAULT, field.name)
-        text = f"{field.metadata['help']} (default: {_shown(default)})".replace("%", "%%")
-        group.add_argument(
-            flag, dest=field.name, default=None, help=text, **_kind(hints[field.name])
-        )
+    add_fields(method, rest, DEFAULT)
 
 
 def config_from(arguments: argparse.Namespace) -> RegistrationConfig:
@@ -46,7 +40,32 @@ def config_from(arguments: argparse.Namespace) -> RegistrationConfig:
         When a value is out of bounds.
     """
     config = DEFAULT if arguments.preset is None else PRESETS[preset_names()[arguments.preset]][0]
-    names = (field.name for field in dataclasses.fields(RegistrationConfig))
+    return with_given(config, arguments)
+
+
+def add_fields(group: Any, advanced: Any, config: Any) -> None:
+    """One option per field of a config; those marked as advanced go into a group of their own.
+
+    Parameters
+    ----------
+    group, advanced : argparse groups
+    config : dataclass
+        Its values are shown as defaults.
+    """
+    hints = get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        flag = "--" + field.name.replace("_", "-")
+        default = getattr(config, field.name)
+        shown = "" if default == "" else f" (default: {_shown(default)})"
+        text = f"{field.metadata['help']}{shown}".replace("%", "%%")
+        (advanced if field.metadata.get("advanced") else group).add_argument(
+            flag, dest=field.name, default=None, help=text, **_kind(hints[field.name])
+        )
+
+
+def with_given(config: Config, arguments: argparse.Namespace) -> Config:
+    """The config with the options that were given; `InputError` when a value is out of bounds."""
+    names = (field.name for field in dataclasses.fields(config))
     given = {name: getattr(arguments, name) for name in names}
     return dataclasses.replace(config, **{k: v for k, v in given.items() if v is not None})
 

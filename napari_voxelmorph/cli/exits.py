@@ -36,8 +36,8 @@ def run_guarded(command: Command, arguments: argparse.Namespace, debug: bool = F
     before = _on_terminate(_interrupt)
     try:
         command(arguments)
-    except (KeyboardInterrupt, Cancelled):
-        return _fail("Interrupted; nothing more was written.", INTERRUPTED, False)
+    except (KeyboardInterrupt, Cancelled) as stop:
+        return _fail(str(stop) or "Interrupted; nothing more was written.", INTERRUPTED, False)
     except Exception as error:
         code, sentence = explain(error)
         return _fail(sentence, code, debug)

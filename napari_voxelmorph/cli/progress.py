@@ -26,6 +26,11 @@ class Progress:
         self._shown = 0.0
         self._length = 0
 
+    @property
+    def live(self) -> bool:
+        """Whether one line is rewritten."""
+        return self._live
+
     def __enter__(self) -> Progress:
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def cohort_from_bids(folder: Path | str, suffix: str = "") -> Cohort:
 def _files(folder: Path) -> list[_File]:
     """All images of the tree, the raw ones first."""
     try:
-        import ancpbids
+        library: Any = import_module("ancpbids")
     except ImportError as error:
         raise InputError(
             "Reading a BIDS data set needs the package ancpbids. Install it with "
@@ -93,7 +94,7 @@ def _files(folder: Path) -> list[_File]:
     if not folder.is_dir():
         raise InputError(f"There is no folder “{folder}”.")
     with reading(folder, "a BIDS data set"):
-        layout: Any = ancpbids.BIDSLayout(str(folder))
+        layout = library.BIDSLayout(str(folder))
         found = [
             _File(Path(a.get_absolute_path()), a.suffix, _entities(a))
             for kind in (*_SCANS, "dseg")
