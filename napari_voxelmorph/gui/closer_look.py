@@ -40,13 +40,19 @@ class CloserLook:
             self._jobs.warm_up,
             lane="warm-up",
             gives_way=True,
-            on_done=self._dock.method.set_devices,
+            on_done=self._on_warm,
             on_error=self._show_error,
         )
+
+    def _on_warm(self, devices: list[str]) -> None:
+        self._dock.method.set_devices(devices)
+        self._dock.models.begin()
 
     def check(self) -> None:
         """Look closer at the pair: warnings, memory, time, start matrix."""
         moving, fixed = (self._dock.inputs.layer(role) for role in ("moving", "fixed"))
+        axes = {layer.ndim for layer in (moving, fixed) if layer is not None}
+        self._dock.method.models.set_pair(axes.pop() if len(axes) == 1 else None)
         if moving is None or fixed is None or moving is fixed or moving.ndim != fixed.ndim:
             self._show_check(Check())
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -66,6 +66,8 @@ class Outcome:
     dice: Agreement | None = None
     structures: int = 0
     landmarks: Agreement | None = None
+    #: What the network alone gave, where the result refined it.
+    unrefined: Outcome | None = None
 
 
 class RegistrationJobs:
@@ -101,24 +103,37 @@ class RegistrationJobs:
 
         try:
             registrar = self._ready(pair, config.device)
+            about_model = _model_warnings(pair, config)
             needs = registrar.estimate(config).text
         except VoxelMorphError as error:
             return Check(problem=str(error))
         told = [note for v in (pair.moving, pair.fixed) for note in v.header.get("notes", ())]
-        warnings = told + warnings_for(pair.moving, pair.fixed)
+        warnings = told + warnings_for(pair.moving, pair.fixed) + about_model
         return Check(warnings, "", describe_device(registrar.device), needs)
 
     def register(
-        self, pair: Pair, config: RegistrationConfig, start: Matrix | None
+        self,
+        pair: Pair,
+        config: RegistrationConfig,
+        start: Matrix | None,
+        stopped: Callable[[], bool],
     ) -> Generator[Step, None, Outcome]:
-        """Run, and measure the result against what was given with the pair."""
+        """Run, and measure the result against what was given with the pair.
+
+        Once `stopped` says True, the run ends with the best deformation so far.
+        """
         registrar = self._ready(pair, config.device)
-        registration = yield from _shown_ready(registrar.steps(config, start))
+        registration = yield from _shown_ready(registrar.steps(config, start, stopped))
         if start is None:
             from napari_voxelmorph.engine.pair_checks import beginning
 
             start = beginning(registration.fixed, registration.moving, config.start)
-        return measured(registration, pair, start)
+        outcome = measured(registration, pair, start)
+        if registration.unrefined is None:
+            return outcome
+        # From here on the history keeps the network's result.
+        alone = measured(registration.unrefined, pair, start)
+        return replace(outcome, registration=replace(registration, unrefined=None), unrefined=alone)
 
     def _ready(self, pair: Pair, device: str) -> Registrar:
         check_companions(pair)
@@ -134,6 +149,18 @@ class RegistrationJobs:
         if device not in self._registrars:
             self._registrars[device] = Registrar(device)
         return self._registrars[device]
+
+
+def _model_warnings(pair: Pair, config: RegistrationConfig) -> list[str]:
+    """What is to be known before the chosen model registers the pair."""
+    if not config.model:
+        return []
+    from napari_voxelmorph.engine.loaded_model import card_of
+    from napari_voxelmorph.engine.model_checks import check_fits, warnings_for_model
+
+    card = card_of(config.model)
+    check_fits(card, pair.fixed)
+    return warnings_for_model(card, pair.moving, pair.fixed)
 
 
 def _shown_ready(

@@ -1,4 +1,4 @@
-"""Section 2 of the Register dock: how to register, from where, and on what device."""
+"""Section 2 of the Register dock: by which model, how, from where, and on what device."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from napari_voxelmorph.engine.geometry.volume import Matrix
 from napari_voxelmorph.gui import memory
 from napari_voxelmorph.gui.form_parts import Combo, Rows
 from napari_voxelmorph.gui.jobs import Pair
+from napari_voxelmorph.gui.model_choice import ModelChoice
 from napari_voxelmorph.gui.parameters_form import ParametersForm
 from napari_voxelmorph.gui.section import Section, WrappingLabel
 from napari_voxelmorph.gui.start_matrix import MATRIX, WINDOW, StartMatrix
@@ -20,17 +21,18 @@ _CUSTOM = "Own settings"
 
 
 class MethodSection(Section):
-    """Preset, parameters, start and device; `changed` when any of them changes."""
+    """Model, preset, parameters, start and device; `changed` when any of them changes."""
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__("2  Method", "method")
+        self.models = ModelChoice()
         self.preset = Combo()
         self.about = WrappingLabel()
         self.about.setEnabled(False)
         self.form: ParametersForm[RegistrationConfig] = ParametersForm(
-            DEFAULT, leave_out=("start", "device")
+            DEFAULT, leave_out=("start", "device", "model", "refine")
         )
         self.start = StartMatrix()
         self.device = Combo()
@@ -41,10 +43,11 @@ class MethodSection(Section):
         top, bottom = Rows(), Rows()
         top.add("Preset", self.preset, "Settings that suit a kind of pair")
         bottom.add("Device", self.device, "Where to compute; “auto” takes a GPU when there is one")
-        for part in (top, self.about, self.form, self.start, bottom, self.needs):
+        for part in (self.models, top, self.about, self.form, self.start, bottom, self.needs):
             self.add(part)
         self.preset.currentIndexChanged.connect(self._on_preset)
         self.form.changed.connect(self._on_edited)
+        self.models.changed.connect(self.changed)
         self.start.changed.connect(self.changed)
         self.device.currentIndexChanged.connect(lambda *_: self.changed.emit())
         self._recall()
@@ -78,6 +81,8 @@ class MethodSection(Section):
             config = self.form.config()
         except ValueError:
             config = None
+        if config is not None:
+            self.models.set_deforms(config.transform != "none")
         name = self.preset.currentText()
         fits = name in PRESETS and PRESETS[name][0] == config
         if not fits:
@@ -94,7 +99,13 @@ class MethodSection(Section):
         """Return the settings; raises `InputError` when a field cannot be read."""
         start = self.start.name
         known = start if start in ("auto", "header", "centers") else "header"
-        return replace(self.form.config(), start=known, device=self.device.currentData())  # type: ignore[arg-type]
+        return replace(
+            self.form.config(),
+            start=known,  # type: ignore[arg-type]
+            device=self.device.currentData(),
+            model=self.models.model,
+            refine=self.models.refine.isChecked(),
+        )
 
     def start_matrix(self, as_placed: Matrix | None) -> Matrix | None:
         """Return the start matrix to pass on, or None when the configuration's start does it."""

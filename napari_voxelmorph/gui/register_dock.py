@@ -19,6 +19,7 @@ from napari_voxelmorph.gui.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.inputs_section import InputsSection
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.method_section import MethodSection
+from napari_voxelmorph.gui.model_offer import ModelOffer
 from napari_voxelmorph.gui.opening import Opening
 from napari_voxelmorph.gui.readiness import readiness
 from napari_voxelmorph.gui.result_section import ResultSection
@@ -57,6 +58,7 @@ class RegisterDock(QWidget):
         self.message = Message()
         self.controls = RunControls()
         self.opening = Opening(self.viewer, self.inputs, self.engine, self)
+        self.models = ModelOffer(self)
         self.runner = Runner(self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -134,12 +136,13 @@ class RegisterDock(QWidget):
         self._timer.timeout.connect(self.runner.check)
         self.controls.register_asked.connect(self.runner.register)
         self.controls.cancel_asked.connect(self.runner.cancel)
+        self.controls.stop_asked.connect(self.runner.stop)
         self.inputs.show_asked.connect(self.runner.show_together)
         self.result.undo_asked.connect(self.runner.undo)
         self.result.redo_asked.connect(self.runner.redo)
         self.result.save_asked.connect(self.runner.save)
-        runner, inputs, layers = self.runner, self.inputs, self._on_layers
-        self.destroyed.connect(lambda *_: _leave(runner, inputs, events, layers))
+        runner, inputs, layers, models = self.runner, self.inputs, self._on_layers, self.models
+        self.destroyed.connect(lambda *_: _leave(runner, inputs, events, layers, models))
 
     def refresh(self, *_: Any) -> None:
         """Say on the button what is missing; look closer at the pair a moment later."""
@@ -201,9 +204,12 @@ def _with_margins(widget: QWidget) -> QVBoxLayout:
     return column
 
 
-def _leave(runner: Runner, inputs: InputsSection, events: Any, on_layers: Any) -> None:
+def _leave(
+    runner: Runner, inputs: InputsSection, events: Any, on_layers: Any, models: ModelOffer
+) -> None:
     """The dock is gone: stop what runs and listen to nothing any more."""
     runner.leave()
+    models.leave()
     inputs.disconnect_layers()
     events.inserted.disconnect(on_layers)
     events.removed.disconnect(on_layers)

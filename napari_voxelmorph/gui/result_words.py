@@ -22,7 +22,13 @@ class Row:
 def verdict(outcome: Outcome) -> str:
     """One or two sentences: is it better, does it fold, how far does it go, how long it took."""
     metrics = outcome.registration.metrics
-    parts = [_agreement(metrics), _folding(outcome), _reach(metrics), _time(outcome)]
+    parts = [
+        _model(outcome),
+        _agreement(metrics),
+        _folding(outcome),
+        _reach(metrics),
+        _time(outcome),
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -72,6 +78,15 @@ _REACH_HELP = "How far tissue is shifted locally, beyond the pre-alignment."
 def _agreement_rows(what: str, value: Agreement, form: str, help: str) -> list[Row]:
     help = f"{help} After pre-alignment alone: {form.format(value.aligned)}."
     return [Row(what, form.format(value.before), form.format(value.after), help)]
+
+
+def _model(outcome: Outcome) -> str:
+    """By which model, if any, and whether it was refined."""
+    model = outcome.registration.provenance.get("model")
+    if model is None:
+        return ""
+    how = " and refined for this pair" if outcome.unrefined is not None else " alone"
+    return f"Registered by the model “{model['name']}”{how}."
 
 
 def _agreement(metrics: Mapping[str, float]) -> str:

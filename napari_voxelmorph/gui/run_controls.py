@@ -7,19 +7,23 @@ from collections.abc import Callable
 
 from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_voxelmorph.gui.readiness import CANCEL, CANCELLING, Readiness
 
 _ACTIVITY_SECONDS = 0.5
+_STOP = "Stop and keep"
+#: Phases of the optimiser; the others have nothing to keep yet.
+_CAN_STOP = ("Deforming", "Refining")
 
 
 class RunControls(QWidget):
-    """One button and one bar.  Emits `register_asked` and `cancel_asked`."""
+    """One button and one bar.  Emits `register_asked`, `cancel_asked` and `stop_asked`."""
 
     register_asked = Signal()
     cancel_asked = Signal()
+    stop_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,6 +34,13 @@ class RunControls(QWidget):
         self.button.setMinimumHeight(34)
         self.button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.button.clicked.connect(self._on_clicked)
+        self.stop = QPushButton(_STOP)
+        self.stop.setMinimumHeight(34)
+        self.stop.setToolTip("End the optimisation here, with the best deformation so far")
+        self.stop.clicked.connect(self._on_stop)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.button, 1)
+        buttons.addWidget(self.stop)
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(True)
@@ -38,7 +49,8 @@ class RunControls(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(4)
-        for widget in (self.button, self.bar, self.phase):
+        column.addLayout(buttons)
+        for widget in (self.bar, self.phase):
             column.addWidget(widget)
         self._show(self._ready)
         self.set_running(False)
@@ -55,6 +67,8 @@ class RunControls(QWidget):
         self._show(CANCEL if running else self._ready)
         self.bar.setVisible(running)
         self.phase.setVisible(running)
+        self.stop.setText(_STOP)
+        self.stop.setEnabled(True)
         self.show_step("Starting…", 0.0, None)
 
     def show_step(self, phase: str, fraction: float, seconds_left: float | None) -> None:
@@ -68,6 +82,7 @@ class RunControls(QWidget):
         self.bar.setUpdatesEnabled(True)
         if self.phase.text() != phase:
             self.phase.setText(phase)
+            self.stop.setVisible(self._running and phase.startswith(_CAN_STOP))
 
     def _on_clicked(self) -> None:
         if self._running:
@@ -76,6 +91,11 @@ class RunControls(QWidget):
             self.cancel_asked.emit()
         else:
             self.register_asked.emit()
+
+    def _on_stop(self) -> None:
+        self.stop.setText("Stopping…")
+        self.stop.setEnabled(False)
+        self.stop_asked.emit()
 
     def show_cancelling(self) -> None:
         """Say so when the cancel came from elsewhere (the activity dock, the window)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ class Runner:
         self._jobs = RegistrationJobs()
         self.history = History()
         self._announcement: Announcement | None = None
+        self._stop = threading.Event()
         self._pace = Pace()
         self._shown = ShownPair(dock.pair_view)
         self._turns = Turns(dock, self._show_error)
@@ -58,21 +60,23 @@ class Runner:
         try:
             pair, config = chosen_pair(self._dock.inputs), dock.method.config()
             start = dock.method.start_matrix(as_placed(self._dock.inputs))
+            stop = threading.Event()
             self._engine.submit(
-                lambda: self._jobs.register(pair, config, start),
+                lambda: self._jobs.register(pair, config, start, stop.is_set),
                 lane="run",
                 on_step=self._on_step,
                 on_done=self._on_done,
                 on_error=self._on_run_error,
                 on_cancelled=self._on_cancelled,
-                on_start=lambda job: self._begin(job, pair, start),
+                on_start=lambda job: self._begin(job, pair, start, stop),
             )
         except Busy:
             return
         except Exception as error:
             self._show_error(*sentence_and_details(error))
 
-    def _begin(self, job: Job, pair: Pair, start: Matrix | None) -> None:
+    def _begin(self, job: Job, pair: Pair, start: Matrix | None, stop: threading.Event) -> None:
+        self._stop = stop
         self._turns.finish()
         self._shown.save()
         self._dock.controls.set_running(True)
@@ -94,6 +98,10 @@ class Runner:
         while self._engine.works_on("warm-up") and not is_loaded(_DRAWS):
             yield _LOOK_AGAIN
 
+    def stop(self) -> None:
+        """End after the present step with the best deformation so far."""
+        self._stop.set()
+
     def cancel(self) -> None:
         """Stop after the present step; all goes back to how it was before the run."""
         self._dock.controls.show_cancelling()
@@ -110,6 +118,9 @@ class Runner:
             self._draw(lambda: self._shown.show_partial(partial))
 
     def _on_done(self, outcome: Outcome) -> None:
+        if outcome.unrefined is not None:
+            # Undo goes back to the network's own result.
+            self.history.add(outcome.unrefined)
         self.history.add(outcome)
         self._end(lambda: self._show_present(outcome.pair))
         self._dock.show_result()

@@ -43,7 +43,7 @@ class FakeJobs:
             return Check(problem=str(error))
         return Check(warnings_for(pair.moving, pair.fixed), "", "CPU", "0.1 GB, about 1 s")
 
-    def register(self, pair: Any, config: Any, start: Any) -> Any:
+    def register(self, pair: Any, config: Any, start: Any, stopped: Any) -> Any:
         from napari_voxelmorph.engine.result import Registration
         from napari_voxelmorph.gui.jobs import measured
 
@@ -58,6 +58,8 @@ class FakeJobs:
                 if self.error is not None:
                     raise self.error
                 self.steps_done += 1
+                if stopped():
+                    break
                 yield SimpleNamespace(
                     phase=f"Deforming ({index})", fraction=(index + 1) / STEPS, seconds_left=2.0,
                     partial=lambda: partial,
@@ -85,8 +87,9 @@ class Window:
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path) -> None:
-    """Keep the user's remembered sections and presets out of the tests."""
+def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's remembered sections and presets, and models, out of the tests."""
+    monkeypatch.setenv("NAPARI_VOXELMORPH_MODELS", str(tmp_path / "models"))
     QSettings.setDefaultFormat(QSettings.Format.IniFormat)
     for form in (QSettings.Format.IniFormat, QSettings.Format.NativeFormat):
         QSettings.setPath(form, QSettings.Scope.UserScope, str(tmp_path / "settings"))
