@@ -170,7 +170,7 @@ def fit(source: NDArray[np.float64], target: NDArray[np.float64]) -> Matrix:
     return matrix
 
 
-def _apply(matrix: Matrix, points: NDArray[Any]) -> NDArray[np.float64]:
+def _apply(matrix: NDArray[Any], points: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
 
 
