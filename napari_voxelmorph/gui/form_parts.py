@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 #: All labels of the dock are at least this wide, so that the fields line up.
-_LABEL_WIDTH = 92
+_LABEL_WIDTH = 102
 
 
 class Rows(QWidget):

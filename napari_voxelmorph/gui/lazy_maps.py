@@ -45,7 +45,16 @@ def sampling_grid(scene: Scene, index: Slices) -> Array:
     those of its two axes; in a volume, the edges of the grid's boxes.  The pre-alignment is
     left out: only the deformation bends the grid.
     """
-    u = scene.displacement(index)
+    return _grid_lines(scene, index, scene.displacement(index))
+
+
+def grid_at_rest(scene: Scene, index: Slices) -> Array:
+    """The same grid without the deformation, to compare with."""
+    shape = [len(range(s.start, s.stop, s.step)) for s in index]
+    return _grid_lines(scene, index, np.zeros((len(shape), *shape), np.float32))
+
+
+def _grid_lines(scene: Scene, index: Slices, u: Array) -> Array:
     spacing = scene.spacing
     shown = [a for a, n in enumerate(u.shape[1:]) if n > 1] or list(range(u.shape[0]))
     width = np.float32(max(spacing[a] for a in shown) * _LINE)

@@ -34,10 +34,10 @@ class ModeSettings(QStackedWidget):
         self.flicker = _slider("Time per image")
         self.flicker.setRange(100, 2000)
         pages = {
-            "overlay": ("Fixed", self.fade, "moved"),
+            "overlay": ("Fixed", self.fade, "Moved"),
             "checkerboard": ("Squares", self.checker, ""),
             "swipe": ("Line", self.swipe, ""),
-            "flicker": ("Fast", self.flicker, "slow"),
+            "flicker": ("Fast", self.flicker, "Slow"),
             "difference": ("Blue: fixed brighter. Orange: moved brighter.", None, ""),
             "side by side": ("Moved at the left, fixed at the right; linked.", None, ""),
         }

@@ -8,6 +8,7 @@ from napari.components import ViewerModel
 
 from napari_voxelmorph.gui.layer_stack import LayerStack
 from napari_voxelmorph.gui.overlays import RANK
+from napari_voxelmorph.gui.pace import draw_unseen
 from napari_voxelmorph.gui.ticker import Ticker
 
 Mode = Literal["overlay", "checkerboard", "swipe", "flicker", "difference", "side by side"]
@@ -97,8 +98,12 @@ class ModeSwitch:
         grid.stride = max(len(groups[0]), 1)
         grid.shape = (1, 2)
         grid.spacing = 4
-        grid.enabled = True
+        opened, grid.enabled = not grid.enabled, True
         self._name_cells(True)
+        if opened:
+            # The cells of a grid get their size when they are drawn: once unseen, or the
+            # first picture would show a few voxels over all of the canvas.
+            draw_unseen(self.viewer)
 
     def stop(self) -> None:
         """Back to a plain canvas."""

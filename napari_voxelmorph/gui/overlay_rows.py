@@ -14,14 +14,17 @@ from napari_voxelmorph.gui.views import PairView
 _WORDS: dict[str, tuple[str, str, str]] = {
     "grid": ("Warped grid", "Alt+G", "A regular grid seen through the deformation: a voxel is "
              "bright where the moving position falls on a line (fixed → moving)"),
+    "grid at rest": ("Undeformed grid", "Alt+U", "The same grid before the deformation (white), "
+                     "to see how far the lines have moved"),
     "arrows": ("Arrows", "Alt+A", "From each fixed voxel to where its intensity comes from, "
                "true length; redrawn when the slice rests"),
     "displacement": ("Displacement", "Alt+D", "Length of the displacement in mm, on the fixed "
                      "image; the pre-alignment is not counted"),
     "jacobian": ("Jacobian", "Alt+J", "Local change of volume, on the fixed image: blue "
                  "shrinks, orange grows, nothing keeps; yellow is folded (≤ 0)"),
-    "fixed labels": ("Fixed labels", "Alt+X", "Outlines of the fixed segmentation (faint)"),
-    "moved labels": ("Moved labels", "Alt+M", "Outlines of the moving segmentation, moved"),
+    "fixed labels": ("Fixed labels", "Alt+X", "Outlines of the fixed segmentation, in white"),
+    "moved labels": ("Moved labels", "Alt+M", "Outlines of the moving segmentation, moved, in "
+                     "the colours of its structures"),
     "landmarks": ("Landmarks", "Alt+K", "Fixed (magenta circles) and moved (green crosses) "
                   "landmarks within 3 mm of the slice"),
 }  # fmt: skip
@@ -29,6 +32,7 @@ _PLACES = {
     "grid": (0, 0), "displacement": (0, 2),
     "arrows": (1, 0), "jacobian": (1, 2),
     "fixed labels": (2, 0), "moved labels": (2, 1), "landmarks": (2, 2),
+    "grid at rest": (3, 0, 1, 3),
 }  # fmt: skip
 KEYS = {overlay: key for overlay, (_, key, _) in _WORDS.items()}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Points, Vectors
-from napari.utils.colormaps import Colormap, ensure_colormap
+from napari.utils.colormaps import Colormap, DirectLabelColormap, ensure_colormap
 
 from napari_voxelmorph.gui import lazy_maps
 from napari_voxelmorph.gui.display import KEY, remembered
@@ -32,6 +32,9 @@ _LENGTH = Colormap(
 )  # fmt: skip
 _DIFFERENCE = Colormap([[0.2, 0.5, 1, 1], [0, 0, 0, 1], [1, 0.45, 0.2, 1]], name="vxm difference")
 _LINES = Colormap([[0, 0.6, 1, 0], [0, 0.6, 1, 1]], name="vxm lines")
+_AT_REST = Colormap([[1, 1, 1, 0], [1, 1, 1, 0.6]], name="vxm rest")
+#: Under the coloured outlines of the moved segmentation: white shows where the two differ.
+_WHITE = DirectLabelColormap(color_dict={None: "white", 0: "transparent"})
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,9 @@ def _mm(value: float) -> str:
 
 
 _GREY = {"colormap": "gray", "blending": "additive", "contrast_limits": (0.0, 1.0)}
+# In 3-D a plain maximum of two whole heads is a white blob; attenuated, it has a surface.
+_PICTURE = {"blending": "additive", "interpolation2d": "linear",
+            "rendering": "attenuated_mip", "attenuation": 0.3}  # fmt: skip
 _OUTLINE = {"blending": "translucent_no_depth"}
 _POINT = {
     "face_color": "transparent",
@@ -75,16 +81,16 @@ _POINT_MM = 5.0
 KINDS: dict[str, Kind] = {
     "fixed": Kind(
         Image, lambda s: f"fixed: {s.registration.fixed.name}",
-        {"colormap": "magenta", "blending": "additive", "interpolation2d": "linear"},
+        {"colormap": "magenta", **_PICTURE},
     ),
     "moved": Kind(
         Image, lambda s: f"moved: {s.registration.moving.name}",
-        {"colormap": "green", "blending": "additive", "interpolation2d": "linear"},
+        {"colormap": "green", **_PICTURE},
         lazy_maps.moved,
     ),
     "difference": Kind(
         Image, lambda s: "difference, moved − fixed",
-        {"colormap": _DIFFERENCE, "blending": "additive", "contrast_limits": (-1.0, 1.0)},
+        {"colormap": _DIFFERENCE, "blending": "additive", "contrast_limits": (-0.6, 0.6)},
         lazy_maps.difference, True,
     ),
     "checkerboard": Kind(
@@ -103,9 +109,17 @@ KINDS: dict[str, Kind] = {
         {"colormap": _CHANGE, "blending": "translucent_no_depth", "contrast_limits": (1e-6, 2.0)},
         lazy_maps.jacobian, True,
     ),
-    "fixed labels": Kind(Labels, lambda s: "fixed labels", {**_OUTLINE, "opacity": 0.45}),
+    "fixed labels": Kind(
+        Labels, lambda s: "fixed labels", {**_OUTLINE, "opacity": 0.9, "colormap": _WHITE}
+    ),
     "moved labels": Kind(
         Labels, lambda s: "moved labels", {**_OUTLINE, "opacity": 1.0}, lazy_maps.moved_labels
+    ),
+    "grid at rest": Kind(
+        Image, lambda s: f"undeformed grid, {_mm(s.grid_spacing)}",
+        {"colormap": _AT_REST, "blending": "translucent_no_depth",
+         "contrast_limits": (0.0, 1.0), "interpolation2d": "linear"},
+        lazy_maps.grid_at_rest,
     ),
     "grid": Kind(
         Image, lambda s: f"sampling grid (fixed → moving), {_mm(s.grid_spacing)}",

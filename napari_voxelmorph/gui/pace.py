@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -58,13 +58,21 @@ def unpainted(window: QWidget | None) -> Iterator[None]:
     try:
         yield
     finally:
-        window.setUpdatesEnabled(True)
+        with suppress(RuntimeError):  # the window has been closed meanwhile
+            window.setUpdatesEnabled(True)
 
 
-def canvas_of(viewer: Any) -> QWidget | None:
+def canvas_of(viewer: Any) -> Any:
     """The widget on which a napari window draws its layers."""
     window = getattr(getattr(viewer, "window", None), "_qt_window", None)
     return None if window is None else window.findChild(QOpenGLWidget)
+
+
+def draw_unseen(viewer: Any) -> None:
+    """Draw the canvas where nobody sees it; nothing without a window or OpenGL."""
+    canvas = canvas_of(viewer)
+    if canvas is not None and canvas.isVisible() and canvas.isValid():
+        canvas.grabFramebuffer()
 
 
 def slow_the_wheel(window: QWidget | None) -> None:

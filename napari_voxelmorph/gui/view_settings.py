@@ -7,6 +7,7 @@ from dataclasses import dataclass
 #: Overlay -> the layers behind it.
 OVERLAYS: dict[str, tuple[str, ...]] = {
     "grid": ("grid",),
+    "grid at rest": ("grid at rest",),
     "arrows": ("arrows",),
     "displacement": ("displacement",),
     "jacobian": ("jacobian",),
