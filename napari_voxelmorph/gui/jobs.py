@@ -19,6 +19,7 @@ from napari_voxelmorph.gui.preloading import preload_torch, preload_window
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
     from napari_voxelmorph.engine.registration import Registrar, Registration, Step
+    from napari_voxelmorph.engine.report.findings import Stages
 
 Points = NDArray[np.float64]
 
@@ -48,24 +49,15 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """One number before, after pre-alignment, and after registration."""
-
-    before: float
-    aligned: float
-    after: float
-
-
-@dataclass(frozen=True)
 class Outcome:
     """A finished run, with what the segmentations and landmarks say about it."""
 
     registration: Registration
     pair: Pair
     start: Matrix
-    dice: Agreement | None = None
+    dice: Stages | None = None
     structures: int = 0
-    landmarks: Agreement | None = None
+    landmarks: Stages | None = None
     #: What the network alone gave, where the result refined it.
     unrefined: Outcome | None = None
 
@@ -211,32 +203,13 @@ def measured(registration: Registration, pair: Pair, start: Matrix) -> Outcome:
 
     `start` is how the images lay when the run began (fixed world to moving world).
     """
-    stages = (
-        replace(registration, affine=start, field=None),
-        replace(registration, field=None),
-        registration,
-    )
-    dice, structures = _dice(stages, pair)
-    return Outcome(registration, pair, start, dice, structures, _landmark_error(stages, pair))
+    from napari_voxelmorph.engine.report.findings import find
 
-
-def _dice(stages: tuple[Registration, ...], pair: Pair) -> tuple[Agreement | None, int]:
-    if pair.moving_labels is None or pair.fixed_labels is None:
-        return None, 0
-    from napari_voxelmorph.engine.evaluation.metrics import dice, mean_dice
-
-    scores = [
-        dice(pair.fixed_labels.data, stage.warp(pair.moving_labels, "nearest")) for stage in stages
-    ]
-    shared = sum(np.isfinite(value) for value in scores[-1].values())
-    return Agreement(*(mean_dice(score) for score in scores)), int(shared)
-
-
-def _landmark_error(stages: tuple[Registration, ...], pair: Pair) -> Agreement | None:
-    moving, fixed = pair.moving_landmarks, pair.fixed_landmarks
-    if moving is None or fixed is None or len(moving) == 0:
-        return None
-    from napari_voxelmorph.engine.evaluation.metrics import target_registration_error
-
-    errors = [target_registration_error(stage, fixed, moving) for stage in stages]
-    return Agreement(*(float(error.mean()) for error in errors))
+    labels, landmarks = None, None
+    if pair.moving_labels is not None and pair.fixed_labels is not None:
+        labels = pair.moving_labels, pair.fixed_labels
+    if pair.moving_landmarks is not None and pair.fixed_landmarks is not None:
+        landmarks = pair.moving_landmarks, pair.fixed_landmarks
+    found = find(registration, labels, landmarks, start)
+    structures = len(found.dice_per_label)
+    return Outcome(registration, pair, start, found.dice, structures, found.landmark_error_mm)

@@ -31,6 +31,7 @@ from napari_voxelmorph.gui.view_section import ViewSection
 from napari_voxelmorph.gui.views import PairView
 
 _CHECK_AFTER_MS = 150
+_LAID_OUT_MS = 60
 _WELCOME = (
     "Choose two scans, press Register, and judge the result by eye.\n\n"
     "The moving image is brought onto the fixed one. Nothing is changed in your files, and the "
@@ -63,6 +64,8 @@ class RegisterDock(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_CHECK_AFTER_MS)
+        self._laid_out = QTimer(self)
+        self._laid_out.setSingleShot(True)
         self._lay_out()
         self._connect()
         self.runner.warm_up()
@@ -134,6 +137,9 @@ class RegisterDock(QWidget):
         events.inserted.connect(self._on_layers)
         events.removed.connect(self._on_layers)
         self._timer.timeout.connect(self.runner.check)
+        self._laid_out.timeout.connect(
+            lambda: self.scroll_area.ensureWidgetVisible(self.result.buttons, 0, 8)
+        )
         self.controls.register_asked.connect(self.runner.register)
         self.controls.cancel_asked.connect(self.runner.cancel)
         self.controls.stop_asked.connect(self.runner.stop)
@@ -159,7 +165,7 @@ class RegisterDock(QWidget):
     def show_result(self) -> None:
         """Open the result section and scroll to it, once it has its size."""
         self.result.set_open(True)
-        QTimer.singleShot(0, lambda: self.scroll_area.ensureWidgetVisible(self.result, 0, 0))
+        self._laid_out.start(_LAID_OUT_MS)
 
     def _show_page(self) -> None:
         has_images = len(self.inputs.choices["moving"].layers) > 0

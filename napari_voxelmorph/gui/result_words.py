@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from napari_voxelmorph.gui.jobs import Agreement, Outcome
+from napari_voxelmorph.gui.jobs import Outcome
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.report.findings import Stages
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ _FOLDING_HELP = (
 _REACH_HELP = "How far tissue is shifted locally, beyond the pre-alignment."
 
 
-def _agreement_rows(what: str, value: Agreement, form: str, help: str) -> list[Row]:
+def _agreement_rows(what: str, value: Stages, form: str, help: str) -> list[Row]:
     help = f"{help} After pre-alignment alone: {form.format(value.aligned)}."
     return [Row(what, form.format(value.before), form.format(value.after), help)]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.evaluation.metrics import dice, target_registration_error
-from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.result import Registration
 
 Points = NDArray[np.float64]
@@ -46,9 +46,15 @@ class Findings:
     landmark_errors_mm: list[float] = field(default_factory=list)
 
 
-def stages_of(registration: Registration) -> tuple[Registration, Registration, Registration]:
-    """The pair as its headers place it, pre-aligned only, and as registered."""
-    unmoved = replace(registration, affine=np.eye(registration.ndim + 1), field=None)
+def stages_of(
+    registration: Registration, start: Matrix | None = None
+) -> tuple[Registration, Registration, Registration]:
+    """The pair as it lay at the start, pre-aligned only, and as registered.
+
+    `start` is fixed world to moving world, mm; default: as the headers place the pair.
+    """
+    start = np.eye(registration.ndim + 1) if start is None else start
+    unmoved = replace(registration, affine=start, field=None)
     return unmoved, replace(registration, field=None), registration
 
 
@@ -56,17 +62,19 @@ def find(
     registration: Registration,
     labels: tuple[Volume, Volume] | None = None,
     landmarks: tuple[Points, Points] | None = None,
+    start: Matrix | None = None,
 ) -> Findings:
     """Compare a result with segmentations and landmarks, each given as (moving, fixed).
 
-    Landmarks are world millimetres, (N, D), paired by their order.
+    Landmarks are world millimetres, (N, D), paired by their order.  `start` is how the pair
+    lay before (see `stages_of`).
 
     Raises
     ------
     InputError
         When there are not as many moving as fixed landmarks.
     """
-    stages = stages_of(registration)
+    stages = stages_of(registration, start)
     found: dict[str, Any] = {}
     if labels is not None:
         scores = [dice(labels[1].data, stage.warp(labels[0], "nearest")) for stage in stages]
