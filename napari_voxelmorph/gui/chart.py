@@ -29,6 +29,7 @@ class Chart(QWidget):
         self.colors = ChartColors()
         self.series: list[Series] = []
         self._log = False
+        self._until = 1.0
         self._height = height
         self._picture: QPixmap | None = None
         self._scales: tuple[Scale, ...] | None = None
@@ -45,9 +46,10 @@ class Chart(QWidget):
         """Any width will do."""
         return QSize(0, self._height)
 
-    def show_series(self, series: list[Series]) -> None:
-        """Draw these curves from now on."""
+    def show_series(self, series: list[Series], until: float = 1.0) -> None:
+        """Draw these curves from now on, up to step `until` at least."""
         self.series = [s for s in series if len(s.x)]
+        self._until = until
         self._renew()
 
     def set_log(self, log: bool) -> None:
@@ -105,7 +107,7 @@ class Chart(QWidget):
         right = any(series.right for series in self.series)
         end = self.width() - (margin if right else 8.0)
         box = (margin, line + 8.0, end, self.height() - line - 6.0)
-        self._scales = make_scales(self.series, box, self._log and self.can_be_log)
+        self._scales = make_scales(self.series, box, self._log and self.can_be_log, self._until)
         draw_axes(painter, self._scales, self.colors, right)
         painter.setClipRect(int(box[0]), int(box[1]) - 1, int(end - margin) + 2, self.height())
         for series in self.series:

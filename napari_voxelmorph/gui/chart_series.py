@@ -75,7 +75,9 @@ class Scale:
         return self.low + (pixel - self.start) * (self.high - self.low) / (self.end - self.start)
 
 
-def make_scales(filled: list[Series], box: tuple[float, ...], log: bool) -> tuple[Scale, ...]:
+def make_scales(
+    filled: list[Series], box: tuple[float, ...], log: bool, until: float = 1.0
+) -> tuple[Scale, ...]:
     """Across, up on the left, up on the right, for curves that have points.
 
     Parameters
@@ -84,6 +86,8 @@ def make_scales(filled: list[Series], box: tuple[float, ...], log: bool) -> tupl
         Pixels.
     log : bool
         Of the left axis, whose values must be above 0.
+    until : float
+        Steps that the axis holds at least.
     """
     x0, top, x1, bottom = box
     last = max(float(s.x[-1]) for s in filled)
@@ -95,7 +99,7 @@ def make_scales(filled: list[Series], box: tuple[float, ...], log: bool) -> tupl
         left = Scale(low - room, high + room, bottom, top)
     most = max((float(s.y.max()) for s in filled if s.right), default=1.0)
     right = Scale(0.0, max(1.1 * most, 1e-3), bottom, top)
-    return Scale(0.0, max(last, 1.0), x0, x1), left, right
+    return Scale(0.0, max(last, until, 1.0), x0, x1), left, right
 
 
 def nearest(series: Series, step: float) -> int:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
-    QCheckBox,
-    QDoubleSpinBox,
     QFileDialog,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QSpinBox,
     QWidget,
 )
 
-from napari_voxelmorph.engine.training.data.config import DEFAULT, DataConfig
 from napari_voxelmorph.gui.form_parts import Combo, Rows
 from napari_voxelmorph.gui.message import Message
-from napari_voxelmorph.gui.parameters_form import ParametersForm
 from napari_voxelmorph.gui.section import More, Section, WrappingLabel
+from napari_voxelmorph.gui.train_preparation import TYPED_MS, TrainPreparation
 from napari_voxelmorph.gui.training_choice import DataChoice, Found, Source
 from napari_voxelmorph.gui.training_layers import layers_as_scans, words_on_layers
 
-_TYPED_MS = 500
 _SOURCES: dict[Source, tuple[str, str]] = {
     "folder": (
         "A folder of scans",
@@ -41,16 +35,11 @@ _SOURCES: dict[Source, tuple[str, str]] = {
     ),
     "bids": (
         "A BIDS data set",
-        "Choose the top folder of a BIDS data set: T1-weighted images are taken, and "
-        "segmentations from its derivatives.",
+        "Choose the top folder of a BIDS data set. The kind of scan that most participants have "
+        "is taken (T1w first), with segmentations (dseg) of the tree and its derivatives.",
     ),
     "layers": ("The layers now open", ""),
 }
-_PAIRED, _ATLAS = "with each other", "to an atlas"
-_FILES = (
-    "Images (*.nii *.nii.gz *.mgz *.mgh *.img *.hdr *.nrrd *.nhdr *.mha *.mhd *.png *.tif *.tiff);;"
-    "All files (*)"
-)
 
 
 class TrainDataSection(Section):
@@ -75,7 +64,7 @@ class TrainDataSection(Section):
         self.reasons = WrappingLabel()
         self.skipped.add(self.reasons)
         self.message = Message(closable=False)
-        self._build_pairing()
+        self.preparation = TrainPreparation()
         self._path_row = QWidget()
         line = QHBoxLayout(self._path_row)
         line.setContentsMargins(0, 0, 0, 0)
@@ -88,90 +77,34 @@ class TrainDataSection(Section):
         for part in (
             rows,
             self.about,
+            self.headline,
             self.found,
             self.skipped,
             self.message,
-            self.pairing,
-            self.more,
+            self.preparation,
         ):
             self.add(part)
         self._typed = QTimer(self)
         self._typed.setSingleShot(True)
-        self._typed.setInterval(_TYPED_MS)
+        self._typed.setInterval(TYPED_MS)
         self._connect()
         self._on_source()
-
-    def _build_pairing(self) -> None:
-        self.pairing = Rows()
-        self.target = Combo()
-        self.target.addItems([_PAIRED, _ATLAS])
-        self.atlas = QLineEdit()
-        self.atlas.setPlaceholderText("image file of the atlas")
-        self.open_atlas = QPushButton("Open…")
-        self._atlas_row = QWidget()
-        line = QHBoxLayout(self._atlas_row)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(4)
-        line.addWidget(self.atlas, 1)
-        line.addWidget(self.open_atlas)
-        self.validation = _number(QSpinBox(), 0, 50, 10, " % of the scans")
-        self.validation.setSpecialValueText("none")
-        self.spacing = _number(QDoubleSpinBox(), 0, 20, 0, " mm")
-        self.spacing.setSpecialValueText("as the scans")
-        self.spacing.setSingleStep(0.5)
-        self.align = QCheckBox("align all scans first (affine)")
-        self.align.setChecked(True)
-        self.pairing.add("Register", self.target, "Which pairs the network learns from")
-        self.pairing.add_wide(self._atlas_row)
-        self.pairing.add(
-            "Hold out", self.validation,
-            "Scans that the network never learns from: on them it is judged while it trains.",
-        )  # fmt: skip
-        self.pairing.add(
-            "Voxel size", self.spacing,
-            "Of the grid that the network works on. Coarser is quicker and takes less memory.",
-        )  # fmt: skip
-        self.pairing.add(
-            "Pre-align", self.align,
-            "Turns, shifts and scales all scans onto a common place, so that the network learns "
-            "the rest. Once per cohort; kept on the disk.",
-        )  # fmt: skip
-        self.form: ParametersForm[DataConfig] = ParametersForm(
-            DEFAULT, leave_out=("atlas", "affine", "spacing", "validation_fraction")
-        )
-        self.more = More("more about the data")
-        self.more.add(self.form)
 
     def _connect(self) -> None:
         self.source.currentIndexChanged.connect(self._on_source)
         self.browse.clicked.connect(self._browse)
-        self.open_atlas.clicked.connect(self._browse_atlas)
-        self.target.currentIndexChanged.connect(self._on_source)
-        for line in (self.path, self.atlas):
-            line.textEdited.connect(lambda *_: self._typed.start())
-            line.editingFinished.connect(self._on_typed)
+        self.path.textEdited.connect(lambda *_: self._typed.start())
         self._typed.timeout.connect(self.changed)
-        for box in (self.validation, self.spacing):
-            box.valueChanged.connect(lambda *_: self._typed.start())
-        self.align.toggled.connect(lambda *_: self.changed.emit())
-        self.form.changed.connect(lambda *_: self._typed.start())
+        self.preparation.changed.connect(self.changed)
 
     def choice(self) -> DataChoice:
         """What is chosen; raises `InputError` when a layer cannot be used."""
         source: Source = self.source.currentData()
-        atlas = self.atlas.text().strip() if self.target.currentText() == _ATLAS else ""
-        data = replace(
-            self.form.config(),
-            atlas=atlas,
-            affine=self.align.isChecked(),
-            spacing=self.spacing.value(),
-            validation_fraction=self.validation.value() / 100,
-        )
         layers = source == "layers"
         return DataChoice(
             source,
             "" if layers else self.path.text().strip(),
-            data,
+            self.preparation.config(),
             layers_as_scans(self._viewer.layers) if layers else (),
         )
 
@@ -183,22 +116,14 @@ class TrainDataSection(Section):
             return "" if self._viewer.layers else "Open the scans first"
         if not self.path.text().strip():
             return "Choose a table" if source == "table" else "Choose a folder"
-        if self.target.currentText() == _ATLAS and not self.atlas.text().strip():
-            return "Choose an atlas"
-        return ""
+        return self.preparation.missing
 
     def show_choice(self, choice: DataChoice) -> None:
         """Show the choice of an earlier training."""
         blocked = self.blockSignals(True)
         self.source.setCurrentIndex(self.source.findData(choice.source))
         self.path.setText(choice.path)
-        data = choice.data
-        self.target.setCurrentText(_ATLAS if data.atlas else _PAIRED)
-        self.atlas.setText(data.atlas)
-        self.validation.setValue(round(100 * data.validation_fraction))
-        self.spacing.setValue(data.spacing)
-        self.align.setChecked(data.affine)
-        self.form.set_config(data)
+        self.preparation.show_config(choice.data)
         self._typed.stop()
         self.blockSignals(blocked)
         self._on_source()
@@ -230,7 +155,7 @@ class TrainDataSection(Section):
 
     def set_fixed(self, fixed: bool) -> None:
         """While a training runs (or waits to go on) its data stay as they are."""
-        for part in (self.source, self._path_row, self.pairing, self.form):
+        for part in (self.source, self._path_row, self.preparation):
             part.setEnabled(not fixed)
 
     def _expected(self) -> str:
@@ -239,14 +164,8 @@ class TrainDataSection(Section):
 
     def _on_source(self, *_: object) -> None:
         self._path_row.setVisible(self.source.currentData() != "layers")
-        self._atlas_row.setVisible(self.target.currentText() == _ATLAS)
         self.show_found(None)
         self.changed.emit()
-
-    def _on_typed(self) -> None:
-        if self._typed.isActive():
-            self._typed.stop()
-            self.changed.emit()
 
     def _browse(self) -> None:
         if self.source.currentData() == "table":
@@ -263,18 +182,3 @@ class TrainDataSection(Section):
             self.path.setText(path)
             self.path.setToolTip(path)
             self.changed.emit()
-
-    def _browse_atlas(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self, "Open the atlas", self.atlas.text(), _FILES)
-        if path:
-            self.atlas.setText(path)
-            self.changed.emit()
-
-
-def _number(box: Any, low: float, high: float, value: float, unit: str) -> Any:
-    box.setRange(low, high)
-    box.setValue(value)
-    box.setSuffix(unit)
-    box.setKeyboardTracking(False)
-    box.wheelEvent = lambda event: event.ignore()
-    return box

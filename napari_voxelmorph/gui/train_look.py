@@ -55,6 +55,7 @@ class DataLook:
             self._changed()
             return
         if choice.same_as(self._choice):
+            self._changed()
             return
         self._choice, self.found = choice, None
         self.looking = choice.is_made and not self._data.missing

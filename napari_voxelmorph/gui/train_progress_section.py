@@ -169,7 +169,8 @@ class TrainProgressSection(Section):
         self.scores.empty = "Scores of the held-out pairs appear with the first validation."
         if history.latest is None and len(history.loss) == 0:
             self.scores.empty = "Scores of the held-out pairs"
-        self.scores.show_series(shown)
+        steps = history.loss.arrays()[0]
+        self.scores.show_series(shown, float(steps[-1]) if len(steps) else 1.0)
 
 
 def figures(latest: dict[str, Any] | None, best: dict[str, Any] | None) -> str:

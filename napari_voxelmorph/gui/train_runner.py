@@ -10,6 +10,7 @@ from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.gui.closing_task import ClosingTask
 from napari_voxelmorph.gui.engine_thread import Busy
 from napari_voxelmorph.gui.engine_worker import Job
+from napari_voxelmorph.gui.garbage import Hold
 from napari_voxelmorph.gui.pace import Pace
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.shelf_events import shelf_events
@@ -18,7 +19,13 @@ from napari_voxelmorph.gui.train_preview import TrainPreview
 from napari_voxelmorph.gui.train_words import best_in_words, phase_in_words, readiness, time_left
 from napari_voxelmorph.gui.training_history import TrainingHistory
 from napari_voxelmorph.gui.training_jobs import Progress, Task, TrainingJobs, save_to_shelf
-from napari_voxelmorph.gui.training_runs import LoadedRun, list_runs, load_run, new_run_folder
+from napari_voxelmorph.gui.training_runs import (
+    LoadedRun,
+    list_runs,
+    load_run,
+    new_run_folder,
+    short_path,
+)
 
 if TYPE_CHECKING:
     from napari_voxelmorph.gui.train_dock import TrainDock
@@ -37,7 +44,7 @@ class TrainRunner:
         self._engine = dock.engine
         self._wanted = threading.Event()
         self._jobs = TrainingJobs(self._wanted)
-        self._preview = TrainPreview(dock.viewer)
+        self._preview = TrainPreview(dock.viewer, dock, self._show_error)
         self.data = DataLook(
             self._engine, self._jobs, dock.data, dock.recipe, lambda: self.show_readiness()
         )
@@ -46,6 +53,7 @@ class TrainRunner:
         self._pace = Pace()
         self._picture: Picture | None = None
         self._task: ClosingTask | None = None
+        self._hold: Hold | None = None
         self._folder: Path | None = None
 
     @property
@@ -152,10 +160,11 @@ class TrainRunner:
         self._task = ClosingTask(
             self._dock.viewer, job.cancel, "a training is running; it can be resumed later"
         )
+        self._hold = Hold()
         dock = self._dock
         dock.controls.set_running(True)
         dock.progress.show_history(history)
-        dock.progress.state.setText(f"Kept in {task.folder}")
+        dock.progress.state.setText(f"Kept in {short_path(task.folder)}")
         dock.recipe.show_needs("")
         self.show_readiness()
         dock.show_progress()
@@ -210,9 +219,7 @@ class TrainRunner:
         self._show_error(sentence, details)
 
     def _end(self) -> None:
-        if self._task is not None:
-            self._task.end()
-        self._task = None
+        self._let_go()
         self._dock.controls.set_running(False)
         self._preview.settle()
         self._dock.progress.refresh()
@@ -265,5 +272,11 @@ class TrainRunner:
         """The dock is gone: stop everything it asked for, and answer nothing any more."""
         self._engine.forget(*_LANES)
         self._preview.leave()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._task is not None:
             self._task.end()
+        if self._hold is not None:
+            self._hold.release()
+        self._task = self._hold = None

@@ -39,7 +39,7 @@ class TrainSaveSection(Section):
     save_asked = Signal()
 
     def __init__(self) -> None:
-        super().__init__("4  Save the model", "train save")
+        super().__init__("4  Save the model", "train save", open_at_first=False)
         self.about = WrappingLabel()
         self.about.setEnabled(False)
         self.name = QLineEdit()

@@ -16,6 +16,7 @@ from napari_voxelmorph.gui.training_choice import DataChoice, Found
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.networks.space import Space
     from napari_voxelmorph.engine.training.config import TrainingConfig
+    from napari_voxelmorph.engine.training.data.config import DataConfig
     from napari_voxelmorph.engine.training.data.progress import PreparationStep
     from napari_voxelmorph.engine.training.data.subject import Cohort, Subject
     from napari_voxelmorph.engine.training.data.survey import Finding
@@ -46,9 +47,9 @@ def open_choice(choice: DataChoice) -> Cohort:
     if choice.source == "table":
         return table.cohort_from_table(path)
     if choice.source == "bids":
-        from napari_voxelmorph.engine.training.data import bids
+        from napari_voxelmorph.engine.training.data.bids import cohort_from_bids
 
-        return bids.cohort_from_bids(path)
+        return cohort_from_bids(path)
     if path.is_file():
         raise InputError(f"“{path.name}” is a file. Choose its folder, or “A table” above.")
     return folder.cohort_from_folder(path)
@@ -79,47 +80,46 @@ def space_of(model: str) -> Space | None:
 def look(choice: DataChoice, seed: int = 0) -> Generator[Any, None, Found]:
     """Read every scan once and say what is there; a second look is quick."""
     from napari_voxelmorph.engine.errors import VoxelMorphError
-    from napari_voxelmorph.engine.training.data.splits import divide
-    from napari_voxelmorph.engine.training.data.store import Store
-    from napari_voxelmorph.engine.training.data.subject import need_subjects
-    from napari_voxelmorph.engine.training.data.survey import misfits, survey
 
     try:
-        cohort = open_choice(choice)
-        data = choice.data
-        if data.atlas and not Path(data.atlas).exists():
-            raise InputError(f"The atlas: there is no file “{data.atlas}”.")
-        need_subjects(cohort, 1 if data.atlas else 2)
-        cohort = divide(cohort, data.validation_fraction, data.test_fraction, seed)
-        findings = yield from survey(cohort.subjects, Store(prepared_folder()))
-        out = misfits(cohort.subjects, findings)
-        notes = [*cohort.notes, *(out[n] for n in sorted(out))]
-        kept = [n for n in range(len(findings)) if n not in out]
-        if len(kept) < (1 if data.atlas else 2):
-            return Found(
-                problem=f"Of {len(findings)} scans {len(kept) or 'none'} can be used; at least two "
-                "are needed.",
-                skipped=left_out(notes)[0],
-            )
-        return in_words(
-            [cohort.subjects[n] for n in kept], [findings[n] for n in kept], notes, choice
-        )
+        return (yield from _look(choice, seed))
     except VoxelMorphError as error:
         return Found(problem=str(error))
 
 
+def _look(choice: DataChoice, seed: int) -> Generator[Any, None, Found]:
+    """As `engine.training.data.prepare` begins."""
+    from napari_voxelmorph.engine.training.data.selection import reference_of, usable
+    from napari_voxelmorph.engine.training.data.splits import divide
+    from napari_voxelmorph.engine.training.data.store import Store
+    from napari_voxelmorph.engine.training.data.subject import Subject, need_subjects
+    from napari_voxelmorph.engine.training.data.survey import survey
+
+    data, atlas = choice.data, None
+    if data.atlas:
+        if not Path(data.atlas).is_file():
+            raise InputError(f"The atlas: there is no file “{data.atlas}”.")
+        atlas = Subject("atlas", Path(data.atlas))
+    cohort = need_subjects(open_choice(choice), 1 if atlas else 2)
+    cohort = divide(cohort, data.validation_fraction, data.test_fraction, seed)
+    subjects = [*cohort.subjects, *([atlas] if atlas else [])]
+    findings = yield from survey(subjects, Store(prepared_folder()))
+    cohort, findings, of_atlas = usable(cohort, atlas, findings)
+    _, reference = reference_of(cohort, findings, atlas, of_atlas)
+    return in_words(cohort, findings, reference, data)
+
+
 def in_words(
-    subjects: Sequence[Subject], findings: Sequence[Finding], notes: list[str], choice: DataChoice
+    cohort: Cohort, findings: Sequence[Finding], reference: Finding, data: DataConfig
 ) -> Found:
     """What was found, for people."""
-    from napari_voxelmorph.engine.training.data.grid import choose_space, typical
-    from napari_voxelmorph.engine.training.data.survey import common_ids, oddities
+    from napari_voxelmorph.engine.training.data.agreement import common_ids, oddities
+    from napari_voxelmorph.engine.training.data.grid import choose_space
 
+    subjects = cohort.subjects
     labelled = sum(bool(f.ids) for f in findings)
     ids, differ = common_ids(subjects, findings)
-    skipped, others = left_out(notes)
-    data = choice.data
-    reference = findings[typical(findings)]
+    skipped, others = left_out(cohort.notes)
     space = choose_space(findings, reference, data.spacing, data.multiple, data.affine)
     facts = [sizes_in_words(findings), *structures_in_words(ids, labelled)]
     facts += [split_in_words(subjects, bool(data.atlas))]
@@ -133,7 +133,7 @@ def in_words(
         warnings.append(f"{len(subjects)} scans are few: the recipe “Small cohort” suits them.")
     return Found(
         headline_in_words(len(subjects), labelled),
-        [f for f in facts if f],
+        facts,
         warnings,
         skipped,
         structures=len(ids),

@@ -111,12 +111,20 @@ class LoadedRun:
         """What became of it, and where it is kept."""
         run = self.run
         done = "Finished" if run.finished else f"Stopped after step {run.step:,} of {run.steps:,}"
-        words = f"{done}. Kept in {run.folder}"
+        words = f"{done}. Kept in {short_path(run.folder)}"
         if self.choice is None:
             words += (
                 "\nThis training was not started from files here: choose the same data as then."
             )
         return words
+
+
+def short_path(folder: Path) -> str:
+    """A path for people: the home folder as “~”."""
+    home = Path.home()
+    return (
+        f"~/{folder.relative_to(home).as_posix()}" if folder.is_relative_to(home) else str(folder)
+    )
 
 
 def load_run(folder: Path) -> LoadedRun:

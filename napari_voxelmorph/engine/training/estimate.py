@@ -24,9 +24,9 @@ from napari_voxelmorph.engine.training.samples import Sample
 _MOST_VOXELS = 48**3
 _LEAST_AXIS = 16
 #: Trial steps, and seconds after which there are no more of them.
-_MOST_STEPS, _ENOUGH = 8, 4.0
-#: The process with its libraries, and what the allocator holds back.
-_BASELINE, _SLACK = 4e8, 1.25
+_MOST_STEPS, _ENOUGH = 10, 6.0
+#: The process with its libraries and compiled kernels, and what the allocator holds back.
+_BASELINE, _SLACK = 7e8, 1.25
 #: Weights, gradients, and the optimiser's two moments, bytes per weight.
 _BYTES_PER_WEIGHT = 16
 
