@@ -1,7 +1,7 @@
 """Warp and integration for training: by kernels on the CPU, by torch elsewhere.
 
 The functions are those of `warp.py` and `integration.py`, which also are their oracles; only
-the gradient with respect to an image is left to torch.
+the gradient with respect to an image is left to torch.  A field with NaN gives NaN everywhere.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from napari_voxelmorph.engine.geometry.thick import (
     thick_field,
     thick_image,
     thin_field,
+    unsafe,
 )
 from napari_voxelmorph.engine.parallel import run_slabs
 
@@ -29,6 +30,8 @@ Array = NDArray[np.float32]
 
 def warp(image: Tensor, displacement: Tensor) -> Tensor:
     """``moved(x) = image(x + u(x))``, linear, edge clamped; (B, C, *S) and (B, D, *S)."""
+    if unsafe(displacement):
+        return image + displacement.sum(1, keepdim=True) * torch.nan
     simple = image.shape[1:] == (1, *displacement.shape[2:]) and not image.requires_grad
     if not simple or image.dtype != torch.float32 or not for_kernels(displacement):
         return resampling.warp(image, displacement)
@@ -38,6 +41,8 @@ def warp(image: Tensor, displacement: Tensor) -> Tensor:
 
 def integrate(velocity: Tensor, squarings: int) -> Tensor:
     """Displacement of a stationary velocity (B, D, *S) by scaling and squaring."""
+    if unsafe(velocity):
+        return velocity * torch.nan
     if not for_kernels(velocity):
         return integration.integrate(velocity, squarings)
     displacement: Tensor = _Integrate.apply(velocity, squarings)  # type: ignore[no-untyped-call]

@@ -30,6 +30,10 @@ def thin_field(field: NDArray[np.float32], ndim: int) -> Tensor:
 
 
 def for_kernels(field: Tensor) -> bool:
-    """Kernels take float32 of the CPU; a position that is NaN has no neighbours to be read."""
-    fits = field.device.type == "cpu" and field.dtype == torch.float32
-    return fits and not bool(torch.isnan(field).any())
+    """Whether kernels take it: float32 on the CPU."""
+    return field.device.type == "cpu" and field.dtype == torch.float32
+
+
+def unsafe(field: Tensor) -> bool:
+    """A position that is NaN has no neighbours: on the CPU, torch and kernels read anywhere."""
+    return field.device.type == "cpu" and bool(torch.isnan(field).any())

@@ -21,6 +21,7 @@ from napari_voxelmorph.engine.geometry.thick import (
     thick_field,
     thick_image,
     thin_field,
+    unsafe,
 )
 from napari_voxelmorph.engine.geometry.warp import identity_grid
 from napari_voxelmorph.engine.losses.overlap_kernels import count_overlap, overlap_slope
@@ -56,6 +57,9 @@ def warped_dice(
             "warped_dice: expected labels (B, *S) and a displacement (B, D, *S) on one grid, got "
             f"{tuple(fixed.shape)}, {tuple(moving.shape)} and {tuple(displacement.shape)}."
         )
+    if unsafe(displacement):
+        nothing = displacement.sum() * torch.nan
+        return nothing.expand(len(fixed), labels), torch.ones_like(nothing).expand(1, labels)
     overlap, present = _WarpedDice.apply(displacement.float(), fixed, moving, labels)  # type: ignore[no-untyped-call]
     return overlap, present
 
@@ -138,7 +142,7 @@ def _corners(labels: Tensor, displacement: Tensor) -> Iterator[tuple[Tensor, Ten
     Positions beyond the edge are clamped, so there the slope along that axis is 0.
     """
     shape = displacement.shape[1:]
-    place = (identity_grid(tuple(shape), displacement)[0] + displacement).flatten(1)
+    place = (identity_grid(tuple(shape), displacement)[0] + displacement).flatten(1).nan_to_num()
     low, above, inside = [], [], []
     for p, n in zip(place, shape, strict=True):
         low.append(p.floor().clamp(0, max(0, n - 2)).long())

@@ -13,7 +13,6 @@ from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.training.batch import Batch
 from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.objective import loss_terms, predict_fields
-from napari_voxelmorph.engine.training.samples import Sample
 
 
 def blame(
@@ -62,11 +61,11 @@ def _reason(pair: Batch) -> str:
     return ""
 
 
-def check_sample(sample: Sample) -> None:
-    """Raise `InputError` when a held-out pair's images are not finite."""
-    for what, image in (("moving", sample.moving), ("fixed", sample.fixed)):
-        if not torch.isfinite(image).all():
-            raise InputError(
-                f"The {what} image of the held-out pair “{sample.names[0]}” to "
-                f"“{sample.names[1]}” holds NaN or infinite numbers: repair or leave out that file."
-            )
+def blame_held_out(pair: Batch) -> InputError:
+    """The error for a held-out pair whose scores are not finite."""
+    moving, fixed = pair.names[0]
+    reason = _reason(pair) or "The weights have run away: train with a smaller learning rate"
+    return InputError(
+        f"The validation stopped at the pair “{moving}” to “{fixed}”: its loss is not a finite "
+        f"number. {reason}. The last checkpoint is as it was."
+    )

@@ -65,7 +65,9 @@ def predict_fields(
         Of the convolutions; whatever follows is computed in float32.
     """
     architecture, log_variance = network.architecture, None
-    images = [as_network_wants(image) for image in (batch.moving, batch.fixed)]
+    # A network that warps must not look for places that are NaN; the loss is to be NaN all the same.
+    nan = 0.0 * (batch.moving.sum() + batch.fixed.sum())
+    images = [as_network_wants(image.nan_to_num()) for image in (batch.moving, batch.fixed)]
     with torch.autocast(
         batch.fixed.device.type, torch.bfloat16, enabled=precision == torch.bfloat16
     ):
@@ -73,7 +75,7 @@ def predict_fields(
             field, log_variance = network.distribution(*images)
         else:
             field = network(*images)
-    field = field.float()
+    field = field.float() + nan
     drawn = field
     if log_variance is not None:
         log_variance = log_variance.float()
@@ -214,6 +216,8 @@ def _landmarks(displacement: Tensor, batch: Batch, inverse: bool) -> Tensor:
     for b, pair in enumerate(batch.landmarks):
         if pair is not None:
             moving, fixed = reversed(pair) if inverse else pair
+            if not torch.isfinite(fixed).all():  # no place to look at
+                return total + torch.nan
             found = warp_points(fixed[None], displacement[b : b + 1])[0]
             total = total + (found - moving).square().sum(1).mean()
     return total / len(batch)

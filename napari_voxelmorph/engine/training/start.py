@@ -49,9 +49,9 @@ def opened(
         record: dict[str, Any] = {}
         if team.chief:
             record = read_record(folder) if resume else {}
+            stack.enter_context(locked(folder))
             if not resume:
                 free_of_runs(folder)
-            stack.enter_context(locked(folder))
         network = first_network(source, config).to(team.device)
         layout = torch.channels_last_3d if len(source.shape) == 3 else torch.channels_last
         network = network.to(memory_format=layout)  # type: ignore[call-overload]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_voxelmorph.engine.evaluation.metrics import dice, mean_dice
+from napari_voxelmorph.engine.geometry import kernels
+from napari_voxelmorph.engine.geometry.differentiable import warp
 from napari_voxelmorph.engine.geometry.jacobian import folding
-from napari_voxelmorph.engine.geometry.warp import warp, warp_labels
+from napari_voxelmorph.engine.geometry.thick import thick_field, thick_image
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.parallel import run_slabs
 from napari_voxelmorph.engine.training.batch import Batch, stack
 from napari_voxelmorph.engine.training.config import TrainingConfig
+from napari_voxelmorph.engine.training.culprit import blame_held_out
 from napari_voxelmorph.engine.training.events import Validation
 from napari_voxelmorph.engine.training.objective import (
     Fields,
@@ -86,10 +92,13 @@ def _score(
 ) -> _Scores:
     fields = predict_fields(network, batch, config)
     terms = loss_terms(fields, batch, config, network.architecture.scale, labels)
+    loss = float(sum(terms.values()))
+    if not math.isfinite(loss):
+        raise blame_held_out(batch)
     before, after = _overlap(batch, None), _overlap(batch, fields)
     moved = warp(batch.moving, fields.forward)
     return _Scores(
-        float(sum(terms.values())),
+        loss,
         after,
         before,
         folding(fields.forward[0].cpu().numpy()).ndv,
@@ -102,16 +111,24 @@ def _overlap(batch: Batch, fields: Fields | None) -> float | None:
     """Mean Dice over the structures of both images; labels are warped linearly, the most wins."""
     if batch.fixed_labels is None or batch.moving_labels is None:
         return None
-    moved: Tensor = batch.moving_labels
-    if fields is not None:
-        moved = warp_labels(moved[:, None], fields.forward)[:, 0]
-    fixed = batch.fixed_labels.cpu().numpy()
-    common = np.intersect1d(fixed, batch.moving_labels.cpu().numpy())
-    ids = [int(i) for i in common if i > 0]
-    scores = dice(fixed, moved.cpu().numpy(), ids)
+    fixed, moving = (thick_image(m[0].cpu()) for m in (batch.fixed_labels, batch.moving_labels))
+    ids = [int(i) for i in np.intersect1d(fixed, moving) if i > 0]
+    moved = moving if fields is None else _moved_labels(moving, fields.forward[0])
+    scores = dice(fixed, moved, ids)
     # A structure that the warp has made vanish overlaps by nothing.
     value = mean_dice({i: 0.0 if np.isnan(s) else s for i, s in scores.items()})
     return None if np.isnan(value) else value
+
+
+def _moved_labels(labels: NDArray[np.int16], displacement: Tensor) -> NDArray[np.int16]:
+    """(Z, Y, X); each voxel takes the label with the largest share of its eight neighbours."""
+    field, image = thick_field(displacement.cpu()), labels.astype(np.float32)
+    out = np.empty_like(image)
+    # The field lies on the image's own grid: scale and step 1, offset and start 0.
+    grids = np.ones(3), np.zeros(3), np.zeros(3), np.ones(3)
+    order = (kernels.MAJORITY, np.float32(0))
+    run_slabs(kernels.warp_image, len(out), image, np.eye(4)[:3], field, *grids, *order, out)
+    return out.astype(np.int16)
 
 
 def _mean(values: list[float]) -> float:

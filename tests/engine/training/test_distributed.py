@@ -1,0 +1,70 @@
+"""Two processes with a pair each are one process with two pairs."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from napari_voxelmorph.engine.training.loop import train
+
+HERE = Path(__file__).parent
+VALUES = {"batch": 1, "steps": 4, "validate_every": 2, "segmentation_weight": 1.0, "average": 0.9}
+CODE = f"""
+import sys; sys.path.insert(0, {str(HERE)!r}); import conftest
+from dataclasses import replace; from pathlib import Path
+config = replace(conftest.QUICK, **{VALUES!r})
+source = conftest.make_source(count=5)
+if len(sys.argv) > 2:
+    source.training[1] = replace(source.training[1], fixed=source.training[1].fixed * float("nan"))
+try:
+    steps, model = conftest.finish(conftest.train(source, config, Path(sys.argv[1])))
+except ValueError as error:
+    sys.exit(str(error))
+"""
+
+
+def two_processes(*arguments):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    # What torchrun sets.
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CODE, *arguments],
+            env=os.environ
+            | common
+            | {"RANK": str(r), "LOCAL_RANK": str(r), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for r in range(2)
+    ]
+    return [(p.communicate(timeout=120)[1], p.returncode) for p in processes]
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+
+
+def test_same_curve_as_one_process_with_both_pairs(make_source, quick, tmp_path, finish):
+    config = replace(quick, **VALUES | {"batch": 2})
+    finish(train(make_source(count=5), config, tmp_path / "one"))
+    for error, code in two_processes(str(tmp_path / "two")):
+        assert code == 0, error
+    one, two = records(tmp_path / "one"), records(tmp_path / "two")
+    assert len(one) == len(two) == 6
+    for a, b in zip(one, two, strict=True):
+        a, b = (r.get("validation") or r["terms"] | {"loss": r["loss"]} for r in (a, b))
+        assert b == {k: pytest.approx(v, rel=1e-5) for k, v in a.items()}
+
+
+def test_the_culprit_of_the_other_process_is_named(tmp_path):
+    for error, code in two_processes(str(tmp_path / "two"), "with NaN"):
+        assert code == 1
+        assert "stopped at step 1" in error and "“moving 1” to “fixed 1”. The fixed image" in error
