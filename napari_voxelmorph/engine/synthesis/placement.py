@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_voxelmorph.engine.geometry.integration import integrate_array
+from napari_voxelmorph.engine.parallel import run_slabs
 from napari_voxelmorph.engine.synthesis.noise import Array, coarse_shape, smooth_noise
+from napari_voxelmorph.engine.synthesis.row_kernels import upsample
 
 Matrix = NDArray[np.float64]
 
@@ -103,6 +106,45 @@ def flow(velocity: Array) -> Array:
     else:
         moved = integrate_array(np.ascontiguousarray(own))
     return np.ascontiguousarray(moved * np.float32(FIELD_SPACING), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Grid voxel x shows map voxel ``matrix · (x + displacement(x))``.
+
+    Parameters
+    ----------
+    matrix : ndarray (4, 4)
+    velocity : ndarray (3, *nodes) float32
+        Grid voxels, on the grid of `FIELD_SPACING`.
+    displacement : ndarray (3, *nodes) float32
+        Its flow.
+    """
+
+    matrix: Matrix
+    velocity: Array
+    displacement: Array
+
+
+def between(fixed: Placement, moving: Placement, shape: tuple[int, ...]) -> Array:
+    """Displacement (3, *shape), grid voxels, that pulls the moving image onto the fixed one.
+
+    Both must show the same map.  Fixed voxel x shows the map where moving voxel y does:
+    ``y = z + w(z)``, ``z = A_m⁻¹ A_f (x + u_f(x))``, with w the flow of the negated velocity.
+    """
+    s = FIELD_SPACING
+    nodes = fixed.displacement.shape[1:]
+    at = np.indices(nodes, dtype=np.float64) * s
+    there = (at + fixed.displacement).reshape(3, -1)
+    across = np.linalg.inv(moving.matrix) @ fixed.matrix
+    z = (across[:3, :3] @ there + across[:3, 3:]).reshape(3, *nodes)
+    back = flow(-moving.velocity)
+    w = [ndimage.map_coordinates(c, z / s, order=1, mode="nearest") for c in back]
+    known = (z + np.stack(w) - at).astype(np.float32)
+    out = np.empty((3, *shape), np.float32)
+    for c in range(3):
+        run_slabs(upsample, shape[0], np.ascontiguousarray(known[c]), float(s), out[c])
+    return out
 
 
 def grid_to_map(

@@ -60,3 +60,21 @@ def spread(n, spacing, nodes):  # type: ignore[no-untyped-def]
             low[z] = k - 1
             weight[z] = np.float32(1.0)
     return low, weight
+
+
+@jit
+def upsample(grid, spacing, out, a, b):  # type: ignore[no-untyped-def]
+    """``out[x] = grid(x / spacing)``, linear, for a coarse grid (g0, g1, g2)."""
+    g0, g1, g2 = grid.shape
+    n1, n2 = out.shape[1:]
+    row = np.empty(g2, np.float32)
+    low, weight = spread(n2, spacing, g2)
+    step = 1 if g2 > 1 else 0
+    for x in range(a, b):
+        i, di, wi = split_position(x / spacing, g0)
+        for y in range(n1):
+            j, dj, wj = split_position(y / spacing, g1)
+            mixed_row(grid, i, di, wi, j, dj, wj, row)
+            for z in range(n2):
+                k = low[z]
+                out[x, y, z] = row[k] + weight[z] * (row[k + step] - row[k])

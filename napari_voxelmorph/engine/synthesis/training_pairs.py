@@ -27,7 +27,9 @@ from napari_voxelmorph.engine.synthesis.noise import Array, coarse_shape, smooth
 from napari_voxelmorph.engine.synthesis.painting import TEXTURE_SPACING, Plan
 from napari_voxelmorph.engine.synthesis.placement import (
     Matrix,
+    Placement,
     Spread,
+    between,
     flow,
     grid_to_map,
     random_affine,
@@ -53,7 +55,7 @@ class Recipe:
     two_maps : float
         How likely two different maps are, at full difficulty; 0 where maps do not correspond.
     other_contrast : float
-        How likely it is that the images differ in contrast.
+        How likely it is that the images differ in contrast, at full difficulty.
     tied : float
         How likely brightness follows tissues (see `random_palette`).
     black : float
@@ -116,18 +118,22 @@ def scaled(recipe: Recipe, factor: float) -> Recipe:
 
 @dataclass(frozen=True, eq=False)
 class PairPlan:
-    """Two images' plans, and the displacement between them where it is known.
+    """Two images' plans, and where they lie.
 
     Parameters
     ----------
     moving, fixed : Plan
     names : (str, str)
         Of the maps.
+    places : (Placement, Placement)
+        Of the moving and the fixed image; related by a known displacement when both show
+        the same map.
     """
 
     moving: Plan
     fixed: Plan
     names: tuple[str, str]
+    places: tuple[Placement, Placement]
 
 
 def plan_pair(
@@ -158,25 +164,43 @@ def plan_pair(
     if len(maps.data) > 1 and rng.random() < recipe.two_maps * difficulty:
         second = int((first + rng.integers(1, len(maps.data))) % len(maps.data))
     together = random_affine(ndim, recipe.together, rng) @ _mirror(recipe, ndim, rng)
-    palettes = _palettes(maps, recipe, rng)
+    size = recipe.gentlest + (1 - recipe.gentlest) * difficulty
+    palettes = _palettes(maps, recipe, size, rng)
     structure = maps.table.structure.copy()
     masks = [gone for _, gone in palettes]
     # A structure that one image does not show is no guide for the other.
     structure[masks[0] | masks[1]] = 0
-    size = recipe.gentlest + (1 - recipe.gentlest) * difficulty
-    plans = [
-        Plan(
-            maps.data[index],
-            maps.wrap,
-            *_place(maps, index, full, ndim, spacing, together, recipe.apart.times(size), rng),
-            palette,
-            structure,
-            _texture(full, rng),
-            random_acquisition(full, size, recipe.blur, recipe.slices, rng),
+    plans, places = [], []
+    for index, (palette, _) in zip((first, second), palettes, strict=True):
+        map_shape, ratio = maps.data[index].shape, spacing / maps.spacing
+        place = _place(map_shape, full, ndim, ratio, together, recipe.apart.times(size), rng)
+        texture = _texture(full, rng)
+        scan = random_acquisition(full, size, recipe.blur, recipe.slices, rng)
+        plans.append(
+            Plan(
+                maps.data[index],
+                maps.wrap,
+                place.matrix[:3].astype(np.float32),
+                place.displacement,
+                _within_voxel(place.matrix, ndim),
+                palette,
+                structure,
+                texture,
+                scan,
+            )
         )
-        for index, (palette, _) in zip((first, second), palettes, strict=True)
-    ]
-    return PairPlan(plans[0], plans[1], (maps.names[first], maps.names[second]))
+        places.append(place)
+    names = (maps.names[first], maps.names[second])
+    return PairPlan(plans[0], plans[1], names, (places[0], places[1]))
+
+
+def known_displacement(plan: PairPlan, shape: tuple[int, ...]) -> Tensor | None:
+    """(D, *S) float32, voxels, that pulls moving onto fixed; None for maps of two people."""
+    if plan.names[0] != plan.names[1]:
+        return None
+    moving, fixed = plan.places
+    found = between(fixed, moving, grid_shape(shape))
+    return torch.from_numpy(found[-len(shape) :].reshape(len(shape), *shape))
 
 
 def grid_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -205,12 +229,12 @@ def _mirror(recipe: Recipe, ndim: int, rng: np.random.Generator) -> Matrix:
 
 
 def _palettes(
-    maps: LabelMaps, recipe: Recipe, rng: np.random.Generator
+    maps: LabelMaps, recipe: Recipe, size: float, rng: np.random.Generator
 ) -> list[tuple[Array, NDArray[np.bool_]]]:
     """Palette of each image, and which numbers it shows as background for being stripped."""
     table = maps.table
     palette = random_palette(table, rng, recipe.tied, recipe.black)
-    if rng.random() < recipe.other_contrast:
+    if rng.random() < recipe.other_contrast * size:
         other = random_palette(table, rng, recipe.tied, recipe.black)
     else:
         other = similar_palette(palette, table, rng)
@@ -230,23 +254,25 @@ def _palettes(
 
 
 def _place(
-    maps: LabelMaps,
-    index: int,
+    map_shape: tuple[int, ...],
     full: tuple[int, ...],
     ndim: int,
-    spacing: float,
+    ratio: float,
     together: Matrix,
     apart: Spread,
     rng: np.random.Generator,
-) -> tuple[Array, Array, Array]:
-    """Matrix, displacement and sub-voxel places of one image."""
-    ratio = spacing / maps.spacing
+) -> Placement:
+    """Where one image lies; `ratio`: map voxels per grid voxel."""
     affine = together @ random_affine(ndim, apart, rng)
-    matrix = grid_to_map(full, maps.data[index].shape, ratio, affine)
+    matrix = grid_to_map(full, map_shape, ratio, affine)
     velocity = random_velocity(full, float(rng.uniform(0.25, 1)) * apart.velocity, rng)
+    return Placement(matrix, velocity, flow(velocity))
+
+
+def _within_voxel(matrix: Matrix, ndim: int) -> Array:
+    """Places within a voxel, from its middle, in map voxels (4, 3)."""
     places = _TETRAHEDRON if ndim == 3 else _TETRAHEDRON * (0, 1, 1)
-    offsets = places @ matrix[:3, :3].T
-    return matrix[:3].astype(np.float32), flow(velocity), np.ascontiguousarray(offsets, np.float32)
+    return np.ascontiguousarray(places @ matrix[:3, :3].T, np.float32)
 
 
 def _texture(full: tuple[int, ...], rng: np.random.Generator) -> Array:

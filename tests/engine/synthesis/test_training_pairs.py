@@ -10,6 +10,7 @@ import torch
 from scipy import ndimage
 
 from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.geometry.warp import warp
 from napari_voxelmorph.engine.synthesis import painting, painting_torch
 from napari_voxelmorph.engine.synthesis.acquisition import (
     operator,
@@ -20,6 +21,7 @@ from napari_voxelmorph.engine.synthesis.anatomy_maps import LabelMaps, align, fi
 from napari_voxelmorph.engine.synthesis.contrast import MEAN, random_palette, stripped
 from napari_voxelmorph.engine.synthesis.noise import coarse_shape, smooth_noise
 from napari_voxelmorph.engine.synthesis.placement import (
+    Placement,
     Spread,
     flow,
     grid_to_map,
@@ -35,6 +37,7 @@ from napari_voxelmorph.engine.synthesis.training_pairs import (
     Recipe,
     draw_images,
     grid_shape,
+    known_displacement,
     plan_pair,
 )
 
@@ -132,6 +135,54 @@ def test_labels_follow_the_stated_map() -> None:
         plan.labels, at, order=0, mode="grid-constant", cval=0, prefilter=False
     )
     assert (plan.structure[wanted] == structures).mean() > 0.999
+
+
+@pytest.mark.parametrize("shape", [(96, 112), (48, 56, 64)])
+def test_the_known_displacement_pulls_moving_onto_fixed(shape: tuple[int, ...]) -> None:
+    # Blobs of several voxels, so that rounding at their borders counts little.
+    maps = noise_maps(shape, 3)
+    gentle = replace(SHAPES, apart=Spread(4, 3, 0.05, 0.02, 3.0), together=STILL)
+    before, after = [], []
+    for number in range(6):
+        plan = draw(shape, number, gentle, maps)
+        displacement = known_displacement(plan, shape)
+        assert displacement is not None and displacement.shape == (len(shape), *shape)
+        moving, fixed = (draw_images(p, shape)[1] for p in (plan.moving, plan.fixed))
+        moved = warp(moving[None, None].float(), displacement[None], "nearest")[0, 0]
+        inside = tuple(slice(8, -8) for _ in shape)
+        before.append((moving == fixed)[inside].float().mean())
+        after.append((moved == fixed)[inside].float().mean())
+    assert np.mean(after) > 0.93
+    assert np.mean(before) < np.mean(after) - 0.05
+
+
+def test_the_known_displacement_leads_to_the_same_place_of_the_map() -> None:
+    shape = (48, 56, 64)
+    gentle = replace(SHAPES, apart=Spread(4, 3, 0.05, 0.02, 3.0))
+    plan = draw(shape, 3, gentle)
+    displacement = known_displacement(plan, shape)
+    assert displacement is not None
+    grid = np.indices(shape).astype(np.float64)
+
+    def seen(place: Placement, at: np.ndarray) -> np.ndarray:
+        """Map voxels that an image shows at grid positions."""
+        field = [
+            ndimage.map_coordinates(u, at / 4, order=1, mode="nearest") for u in place.displacement
+        ]
+        moved = np.tensordot(place.matrix[:3, :3], at + np.stack(field), 1)
+        return moved + place.matrix[:3, 3].reshape(3, 1, 1, 1)
+
+    moving, fixed = plan.places
+    error = seen(moving, grid + displacement.numpy()) - seen(fixed, grid)
+    inside = (slice(None), *(slice(10, -10) for _ in shape))
+    assert np.sqrt((error[inside] ** 2).sum(0).mean()) < 0.25
+    assert np.sqrt((displacement.numpy() ** 2).sum(0).mean()) > 2
+
+
+def test_two_people_have_no_known_displacement() -> None:
+    maps = head_maps()
+    recipe = replace(BRAIN_2MM, two_maps=1.0)
+    assert known_displacement(draw((16, 18, 20), 0, recipe, maps), (16, 18, 20)) is None
 
 
 def test_one_map_or_two_by_difficulty() -> None:

@@ -27,6 +27,7 @@ from napari_voxelmorph.engine.synthesis.training_pairs import (
     SHAPES,
     Recipe,
     draw_images,
+    known_displacement,
     plan_pair,
     scaled,
 )
@@ -68,6 +69,12 @@ class SyntheticConfig:
     )
     ramp: int = _parameter(
         4000, "Ramp", "Pairs from the first to the last difficulty.", min=0, max=10_000_000
+    )
+    known: bool = _parameter(
+        False,
+        "Known displacements",
+        "Give the true displacement of pairs from one map, for the known-field weight.",
+        advanced=True,
     )
     validation: int = _parameter(
         6, "Validation pairs", "From held-out maps.", min=0, max=1000, advanced=True
@@ -226,7 +233,14 @@ class SyntheticSource:
         plan = plan_pair(maps, c.shape, c.spacing, recipe, difficulty, rng)
         moving, moving_labels = draw_images(plan.moving, c.shape, self._device)
         fixed, fixed_labels = draw_images(plan.fixed, c.shape, self._device)
-        return Sample(moving, fixed, moving_labels, fixed_labels, names=plan.names)
+        return Sample(
+            moving,
+            fixed,
+            moving_labels,
+            fixed_labels,
+            displacement=known_displacement(plan, c.shape) if c.known else None,
+            names=plan.names,
+        )
 
 
 def _check(config: SyntheticConfig) -> None:
