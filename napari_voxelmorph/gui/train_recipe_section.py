@@ -45,7 +45,6 @@ class TrainRecipeSection(Section):
         self.device = Combo()
         self.device.addItem("auto", "auto")
         self.needs = WrappingLabel()
-        self.needs.setEnabled(False)
         self._fill_recipes()
         top, bottom = Rows(), Rows()
         top.add("Recipe", self.recipe, "Settings that suit a kind of cohort")

@@ -86,13 +86,13 @@ class TrainRunner:
     def show_readiness(self) -> None:
         """Update the text of the button, and what can be changed now."""
         dock, loaded = self._dock, self.loaded
-        ready = readiness(
-            dock.data.missing,
-            self.data.looking,
-            self.data.found,
-            loaded,
-            dock.recipe.steps.config().steps,
-        )
+        try:
+            config = dock.recipe.config()
+        except VoxelMorphError as error:
+            dock.controls.set_ready(str(error), False)
+            return
+        data = self.data
+        ready = readiness(dock.data.missing, data.looking, data.found, loaded, config)
         dock.controls.set_ready(ready.text, ready.enabled, loaded is not None)
         dock.data.set_fixed(self.running or (loaded is not None and loaded.choice is not None))
         dock.recipe.set_fixed(self.running, loaded is not None)

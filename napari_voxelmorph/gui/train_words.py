@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_voxelmorph.gui.readiness import Readiness
 
 if TYPE_CHECKING:
+    from napari_voxelmorph.engine.training.config import TrainingConfig
     from napari_voxelmorph.gui.training_choice import Found
     from napari_voxelmorph.gui.training_history import TrainingHistory
     from napari_voxelmorph.gui.training_jobs import Progress
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def readiness(
-    missing: str, looking: bool, found: Found | None, loaded: LoadedRun | None, steps: int
+    missing: str,
+    looking: bool,
+    found: Found | None,
+    loaded: LoadedRun | None,
+    config: TrainingConfig,
 ) -> Readiness:
     """What the button says while nothing runs.
 
@@ -26,17 +31,19 @@ def readiness(
         What a look at the data found.
     loaded : LoadedRun or None
         The earlier training that is shown.
-    steps : int
+    config : TrainingConfig
         As the recipe says now: an earlier training may go on for longer.
     """
     if missing:
         return Readiness(missing, False)
-    if loaded is not None and loaded.run.step >= steps:
+    if loaded is not None and loaded.run.step >= config.steps:
         return Readiness("Finished – to go on, raise “Steps”", False)
     if looking:
         return Readiness("Looking at the scans…", False)
     if found is None or found.problem:
         return Readiness("Mend the data first (see above)", False)
+    if config.segmentation_weight > 0 and not found.structures:
+        return Readiness("The recipe needs segmentations: choose another", False)
     if loaded is not None:
         return Readiness(f"Resume after step {loaded.run.step:,}", True)
     return Readiness("Start training", True)

@@ -207,6 +207,16 @@ def test_data_that_cannot_be_used_stop_the_button(qtbot, dock, fake, tmp_path):
     assert not dock.controls.button.isEnabled()
 
 
+def test_a_recipe_with_segmentations_needs_some(qtbot, dock, fake, tmp_path):
+    fake.found = replace(FOUND, structures=0)
+    dock.recipe.recipe.setCurrentText("With segmentations")
+    dock.data.choose_path(str(tmp_path))
+    wanted = "The recipe needs segmentations: choose another"
+    qtbot.waitUntil(lambda: dock.controls.button.text() == wanted)
+    dock.recipe.recipe.setCurrentText("Same contrast")
+    assert dock.controls.button.text() == "Start training"
+
+
 def test_an_atlas_is_asked_for(qtbot, ready):
     assert ready.data.preparation.atlas_row.isHidden()
     ready.data.preparation.target.setCurrentIndex(1)
