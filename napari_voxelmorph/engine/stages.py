@@ -80,10 +80,12 @@ def run(task: Task) -> Run:
     )
     if model is not None:
         story["model"] = model.story()
-    told = {"timings": timings, "provenance": story}
     if result.unrefined is not None:
-        result = _with(result, unrefined=_with(result.unrefined, **told))
-    return _with(result, **told)
+        first = {name: seconds for name, seconds in timings.items() if name != "refinement"}
+        first["total"] -= timings["refinement"]
+        alone = _with(result.unrefined, timings=first, provenance=story)
+        result = _with(result, unrefined=alone)
+    return _with(result, timings=timings, provenance=story)
 
 
 def _align(task: Task, base: Registration, clock: Clock) -> Run:

@@ -97,6 +97,7 @@ class CloserLook:
             message.show_text("warning", _listed(check.warnings))
         else:
             message.clear()
+        self._dock.method.models.show_warnings(check.about_model)
         self._dock.method.show_needs(check.device, check.needs)
         self._dock.show_readiness()
 

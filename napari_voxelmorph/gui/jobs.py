@@ -43,6 +43,7 @@ class Check:
     """What is known of a pair before it is registered."""
 
     warnings: list[str] = field(default_factory=list)
+    about_model: list[str] = field(default_factory=list)
     problem: str = ""
     device: str = ""
     needs: str = ""
@@ -100,8 +101,8 @@ class RegistrationJobs:
         except VoxelMorphError as error:
             return Check(problem=str(error))
         told = [note for v in (pair.moving, pair.fixed) for note in v.header.get("notes", ())]
-        warnings = told + warnings_for(pair.moving, pair.fixed) + about_model
-        return Check(warnings, "", describe_device(registrar.device), needs)
+        warnings = told + warnings_for(pair.moving, pair.fixed)
+        return Check(warnings, about_model, "", describe_device(registrar.device), needs)
 
     def register(
         self,

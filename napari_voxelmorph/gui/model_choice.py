@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_voxelmorph.gui import memory
 from napari_voxelmorph.gui.form_parts import Combo, Rows
+from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.model_lines import ModelLine
 from napari_voxelmorph.gui.section import WrappingLabel
 
@@ -38,6 +39,8 @@ class ModelChoice(QWidget):
             "longer. Undo brings the network's own result back.</qt>"
         )
         self.refine.setChecked(memory.recall_truth("refine", True))
+        #: What is to be known before this model registers this pair.
+        self.message = Message(closable=False)
         self._lines: list[ModelLine] = []
         self._ndim: int | None = None
         self._deforms = True
@@ -48,7 +51,7 @@ class ModelChoice(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        for part in (rows, self.about, self.refine):
+        for part in (rows, self.about, self.refine, self.message):
             column.addWidget(part)
         self._fill()
         self.combo.currentIndexChanged.connect(self._on_chosen)
@@ -75,6 +78,15 @@ class ModelChoice(QWidget):
         if deforms != self._deforms:
             self._deforms = deforms
             self._describe()
+
+    def show_warnings(self, warnings: list[str]) -> None:
+        """Say what the user should know of this model and this pair."""
+        if not warnings or not self.model:
+            self.message.clear()
+            return
+        one = len(warnings) == 1
+        words = warnings[0] if one else "\n".join(f"• {text}" for text in warnings)
+        self.message.show_text("warning", words)
 
     def _refill(self) -> None:
         before = self.model
@@ -126,6 +138,8 @@ class ModelChoice(QWidget):
     def _describe(self) -> None:
         self.combo.setEnabled(self._deforms)
         self.refine.setVisible(bool(self.model))
+        if not self.model:
+            self.message.clear()
         line = next((m for m in self._lines if m.name == self.model), None)
         if not self._deforms and self.combo.currentData():
             self.about.setText("Nothing is deformed, so the model is not used.")

@@ -55,7 +55,7 @@ class ModelDetails(Section):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(1)
         self.curves = Chart("Curves of the training", height=120)
-        for part in (self.name, self.buttons, self.card, self.curves):
+        for part in (self.name, self.buttons, self.curves, self.card):
             self.add(part)
         self.show_model(None)
 

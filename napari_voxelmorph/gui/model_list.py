@@ -1,11 +1,11 @@
-"""The models on the shelf, three lines each: name, what it is, and its figures."""
+"""The models on the shelf: name and score, what each is, its grid and size, licence and hash."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qtpy.QtCore import QModelIndex, QRect, QSize, Qt, Signal
-from qtpy.QtGui import QFont, QPalette
+from qtpy.QtGui import QColor, QFont, QPalette
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QFrame,
@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from napari_voxelmorph.gui.model_lines import ModelLine
 
 _LINE = Qt.ItemDataRole.UserRole
-_MARGIN, _MOST_SHOWN = 6, 5
+_MARGIN, _MOST_SHOWN = 6, 4
 _DAMAGED = "#e0556a"
 
 
@@ -52,7 +52,7 @@ class ModelList(QListWidget):
             item = QListWidgetItem(line.name)
             item.setData(_LINE, line)
             # Words for those who hear the list instead of seeing it.
-            words = ". ".join(text for text in (line.name, *_lines(line)) if text)
+            words = ". ".join(text for text in (line.name, line.score, *_lines(line)) if text)
             item.setData(Qt.ItemDataRole.AccessibleTextRole, words)
             self.addItem(item)
         names = [line.name for line in lines]
@@ -65,18 +65,18 @@ class ModelList(QListWidget):
         self.chosen.emit(self.line)
 
 
-def _lines(line: ModelLine) -> tuple[str, str]:
+def _lines(line: ModelLine) -> tuple[str, ...]:
     if line.problem:
-        return line.problem, line.size
-    figures = (line.space, line.score, line.size, line.licence, line.hash)
-    return line.about, " · ".join(part for part in figures if part)
+        return "damaged", line.problem, line.size
+    rest = ((line.space, line.size), (line.licence, line.hash))
+    return line.about, *(" · ".join(part for part in parts if part) for parts in rest)
 
 
 class _Painter(QStyledItemDelegate):
-    """A bold name over two dimmed lines, each shortened to the room there is."""
+    """A bold name, the score beside it, over dimmed lines, each shortened to the room there is."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex) -> QSize:
-        return QSize(100, 3 * option.fontMetrics.lineSpacing() + 2 * _MARGIN)
+        return QSize(100, 4 * option.fontMetrics.lineSpacing() + 2 * _MARGIN)
 
     def paint(self, painter: Any, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         line: ModelLine = index.data(_LINE)
@@ -94,12 +94,16 @@ class _Painter(QStyledItemDelegate):
         inside = option.rect.adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)
         bold = QFont(option.font)
         bold.setBold(True)
+        score = option.fontMetrics.horizontalAdvance(line.score)
+        painter.setPen(color)
+        right = int(Qt.AlignmentFlag.AlignRight)
+        painter.drawText(inside, right | int(Qt.AlignmentFlag.AlignTop), line.score)
         for number, text in enumerate((line.name, *_lines(line))):
             painter.setFont(bold if number == 0 else option.font)
-            painter.setPen(_DAMAGED if line.problem and number == 1 else color)
+            painter.setPen(QColor(_DAMAGED) if line.problem and number == 1 else color)
             painter.setOpacity(1.0 if number == 0 or line.problem else 0.75)
             place = QRect(inside.left(), inside.top() + number * height, inside.width(), height)
-            metrics = painter.fontMetrics()
-            short = metrics.elidedText(text, Qt.TextElideMode.ElideRight, place.width())
+            room = place.width() - (score + 2 * _MARGIN if number == 0 and score else 0)
+            short = painter.fontMetrics().elidedText(text, Qt.TextElideMode.ElideRight, room)
             painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), short)
         painter.restore()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt
@@ -19,15 +17,15 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_voxelmorph.gui import model_lines
 from napari_voxelmorph.gui.chart_series import ChartColors
 from napari_voxelmorph.gui.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.model_details import ModelDetails
-from napari_voxelmorph.gui.model_lines import ModelLine
+from napari_voxelmorph.gui.model_lines import ModelLine, read_lines
 from napari_voxelmorph.gui.model_list import ModelList
 from napari_voxelmorph.gui.section import WrappingLabel
 from napari_voxelmorph.gui.shelf_events import shelf_events
+from napari_voxelmorph.gui.shelf_work import LANE, ShelfWork
 
 _EMPTY = (
     "There is no model yet.\n\nA model is a trained network: it registers a pair in one pass, in "
@@ -36,7 +34,7 @@ _EMPTY = (
     "Without a model, the Register dock optimises each pair from scratch."
 )
 _KINDS = "Models (*.zip *.h5 *.hdf5 *.keras model.json)"
-_LANES = ("model list", "model work")
+_LANES = ("model list", LANE)
 
 
 class ModelsDock(QWidget):
@@ -50,8 +48,8 @@ class ModelsDock(QWidget):
         self.details = ModelDetails()
         self.message = Message()
         self.empty = WrappingLabel(_EMPTY)
-        self._trash: Path | None = None
         self._build_buttons()
+        self.work = ShelfWork(self)
         self._lay_out()
         self._connect()
         self._on_theme()
@@ -101,8 +99,8 @@ class ModelsDock(QWidget):
         self.list.chosen.connect(self.details.show_model)
         self.details.export_asked.connect(self._ask_export)
         self.details.rename_asked.connect(self._ask_rename)
-        self.details.remove_asked.connect(self.remove)
-        self.back.clicked.connect(lambda: self.bring_back())
+        self.details.remove_asked.connect(self.work.remove)
+        self.back.clicked.connect(lambda: self.work.bring_back())
         shelf_events.changed.connect(self.refresh)
         # Another window, or the command line, may have changed the shelf meanwhile.
         application, theme = QGuiApplication.instance(), self.viewer.events.theme
@@ -122,10 +120,10 @@ class ModelsDock(QWidget):
     def refresh(self, chosen: str = "") -> None:
         """Read the shelf again; `chosen` is the model to show."""
         self.engine.submit(
-            model_lines.read_lines,
+            read_lines,
             lane="model list",
             on_done=lambda lines: self._show(lines, chosen),
-            on_error=self._show_error,
+            on_error=lambda text, more: self.message.show_text("error", text, more),
         )
 
     def _show(self, lines: list[ModelLine], chosen: str) -> None:
@@ -144,87 +142,15 @@ class ModelsDock(QWidget):
             ChartColors(theme.background.as_hex(), theme.primary.as_hex(), theme.text.as_hex())
         )
 
-    # What comes and goes ----------------------------------------------------------------
-
-    def bring(self, paths: list[str]) -> None:
-        """Import models from files and folders."""
-        if paths:
-            work = model_lines.importing(paths)
-            self._do("Importing…", work, lambda names: self._changed(names[-1], _added(names)))
-
-    def send(self, name: str, target: str) -> None:
-        """Export a model to a zip file or a folder."""
-        work = model_lines.exporting(name, target)
-        self._do("Exporting…", work, lambda where: self._done(f"“{name}” is in {where}"))
-
-    def rename(self, name: str, new: str) -> None:
-        """Give a model another name."""
-        if new and new != name:
-            work = model_lines.renaming(name, new)
-            self._do("Renaming…", work, lambda now: self._changed(now, f"Renamed to “{now}”."))
-
-    def remove(self, name: str) -> None:
-        """Move a model to the trash; a button offers it back."""
-
-        def removed(place: Path) -> None:
-            self._changed("", f"“{name}” is in the trash.")
-            self._trash = place
-            self.back.setText(f"Bring “{name}” back")
-            self.back.show()
-
-        self._do("Removing…", model_lines.removing(name), removed)
-
-    def bring_back(self) -> None:
-        """Take the model that was removed last out of the trash."""
-        if self._trash is not None:
-            work = model_lines.restoring(self._trash)
-            self._do("Bringing back…", work, lambda name: self._changed(name, f"“{name}” is back."))
-
-    def _do(self, words: str, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """One thing at a time; the button says what is being done."""
-        if self.engine.works_on("model work"):
-            return
-        self.message.clear()
-        self.back.hide()
-        self.come.setText(words)
-        self._enable(False)
-
-        def end(then: Callable[..., None]) -> Callable[..., None]:
-            def ended(*result: Any) -> None:
-                self.come.setText("Import…")
-                self._enable(True)
-                then(*result)
-
-            return ended
-
-        self.engine.submit(
-            work, lane="model work", on_done=end(done), on_error=end(self._show_error)
-        )
-
-    def _enable(self, enabled: bool) -> None:
-        for widget in (self.come, self.details.buttons):
-            widget.setEnabled(enabled)
-
-    def _changed(self, name: str, words: str) -> None:
-        self._done(words)
-        self._trash = None
-        shelf_events.changed.emit(name)
-
-    def _done(self, words: str) -> None:
-        self.message.show_text("done", words)
-
-    def _show_error(self, sentence: str, details: str) -> None:
-        self.message.show_text("error", sentence, details)
-
     # Questions --------------------------------------------------------------------------
 
     def _ask_files(self) -> None:
         paths, _ = QFileDialog.getOpenFileNames(self, "Import models", "", _KINDS)
-        self.bring(paths)
+        self.work.bring(paths)
 
     def _ask_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "Import a model folder")
-        self.bring([path] if path else [])
+        self.work.bring([path] if path else [])
 
     def _ask_export(self, name: str) -> None:
         kinds = "Zip file (*.zip);;Folder (*)"
@@ -232,12 +158,12 @@ class ModelsDock(QWidget):
         if path and kind.startswith("Folder"):
             path = path.removesuffix(".zip")
         if path:
-            self.send(name, path)
+            self.work.send(name, path)
 
     def _ask_rename(self, name: str) -> None:
         new, agreed = QInputDialog.getText(self, "Rename the model", "New name:", text=name)
         if agreed:
-            self.rename(name, new.strip())
+            self.work.rename(name, new.strip())
 
     # Files dropped onto the dock ----------------------------------------------------------
 
@@ -250,10 +176,4 @@ class ModelsDock(QWidget):
         """Import what was dropped."""
         event.acceptProposedAction()
         urls = event.mimeData().urls()
-        self.bring([url.toLocalFile() for url in urls if url.isLocalFile()])
-
-
-def _added(names: list[str]) -> str:
-    listed = ", ".join(f"“{name}”" for name in names)
-    verb = "is" if len(names) == 1 else "are"
-    return f"{listed} {verb} on the shelf: choose it in the Register dock."
+        self.work.bring([url.toLocalFile() for url in urls if url.isLocalFile()])

@@ -96,8 +96,10 @@ class ResultSection(Section):
     def _fill(self, rows: list[Row]) -> None:
         while self._grid.count():
             item = self._grid.takeAt(0)
-            if item is not None and item.widget() is not None:
-                item.widget().deleteLater()
+            label = None if item is None else item.widget()
+            if label is not None:
+                label.hide()  # it goes a moment later
+                label.deleteLater()
         for index, row in enumerate(rows):
             for column, text in enumerate((row.what, row.before, row.after)):
                 label = QLabel(text)

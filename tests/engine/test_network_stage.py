@@ -92,6 +92,8 @@ def test_refining_starts_from_the_network_and_keeps_its_result(pair_2d, output):
     np.testing.assert_array_equal(result.unrefined.field.data, alone.field.data)
     assert result.unrefined.metrics == alone.metrics
     assert result.metrics["similarity_after"] > alone.metrics["similarity_after"]
+    assert result.unrefined.timings["total"] < result.timings["total"]
+    assert "refinement" not in result.unrefined.timings
     assert result.unrefined.provenance["model"] == result.provenance["model"]
     fractions = [s.fraction for s in steps]
     assert fractions == sorted(fractions) and fractions[-1] <= 1

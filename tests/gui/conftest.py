@@ -41,7 +41,7 @@ class FakeJobs:
             check_companions(pair)
         except InputError as error:
             return Check(problem=str(error))
-        return Check(warnings_for(pair.moving, pair.fixed), "", "CPU", "0.1 GB, about 1 s")
+        return Check(warnings_for(pair.moving, pair.fixed), [], "", "CPU", "0.1 GB, about 1 s")
 
     def register(self, pair: Any, config: Any, start: Any, stopped: Any) -> Any:
         from napari_voxelmorph.engine.result import Registration

@@ -77,6 +77,18 @@ def test_a_model_that_does_not_suit_is_not_used_and_comes_back(section):
     assert section.config().model == "" and "not on the shelf" in models.about.text()
 
 
+def test_warnings_stand_beside_the_model(section):
+    models = section.models
+    models.set_lines([FLAT])
+    models.show_warnings(["The voxels differ."])
+    assert models.message.isHidden()  # no model is chosen
+    models.combo.setCurrentIndex(1)
+    models.show_warnings(["The voxels differ.", "And the contrast."])
+    assert not models.message.isHidden() and "• And" in models.message.text.text()
+    models.combo.setCurrentIndex(0)
+    assert models.message.isHidden()
+
+
 def test_without_deforming_no_model_is_used(section):
     models = section.models
     models.set_lines([FLAT])
