@@ -12,6 +12,7 @@ import torch
 from napari_voxelmorph.engine.checkpoints import WEIGHTS, load_model, read_card
 from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.networks.precision import for_inference
 from napari_voxelmorph.engine.shelf import find
 
 #: Models kept at once; the one that was used longest ago goes first.
@@ -23,7 +24,7 @@ _kept: dict[_Key, LoadedModel] = {}
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A network on its device, and what is known of it."""
+    """A network on its device, in the precision that suits it, and what is known of it."""
 
     name: str
     folder: Path
@@ -53,7 +54,7 @@ def load(name: str | os.PathLike[str], device: torch.device) -> LoadedModel:
             _kept[key] = _kept.pop(key)
             return _kept[key]
     network, card = load_model(folder)
-    model = LoadedModel(folder.name, folder, card, network.to(device))
+    model = LoadedModel(folder.name, folder, card, for_inference(network, device))
     with _lock:
         _kept[key] = model
         while len(_kept) > _MOST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from napari_voxelmorph.engine.errors import InputError
@@ -63,3 +64,11 @@ class RegistrationNetwork(nn.Module):
                 f"{self.architecture.channels} channel(s); got tensors of shape "
                 f"{tuple(moving.shape)} and {tuple(fixed.shape)}, expected (B, C, *S)."
             )
+
+
+def in_float32(head: nn.Module, features: Tensor) -> Tensor:
+    """``head(features)``, not in half precision unless the head itself is: it makes positions."""
+    dtype: torch.dtype = head.weight.dtype  # type: ignore[assignment]
+    with torch.autocast(features.device.type, enabled=False):
+        made: Tensor = head(features.to(dtype))
+    return made

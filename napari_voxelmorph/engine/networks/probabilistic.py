@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from napari_voxelmorph.engine.losses.variational import gaussian_smooth, gaussian_taps
 from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.network import in_float32
 from napari_voxelmorph.engine.networks.voxelmorph import FIELD_STD, VoxelMorph, field_head
 
 #: As in the reference: variances start constant and small, so that training starts stable.
@@ -43,7 +44,8 @@ class ProbabilisticVoxelMorph(VoxelMorph):
 
     def heads(self, features: Tensor) -> Tensor:
         """Mean and log-variance, one after the other."""
-        return torch.cat([self.field(features), self.log_variance(features)], 1)
+        heads = (self.field, self.log_variance)
+        return torch.cat([in_float32(head, features) for head in heads], 1)
 
 
 def log_variance_head(ndim: int, n_in: int, generator: torch.Generator | None) -> nn.Module:

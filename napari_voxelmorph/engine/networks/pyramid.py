@@ -25,7 +25,7 @@ from napari_voxelmorph.engine.geometry.differentiable import integrate
 from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.comparison import compare, pairs_of_neighbours
 from napari_voxelmorph.engine.networks.feature_warp import warp_features
-from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork, in_float32
 from napari_voxelmorph.engine.networks.probabilistic import log_variance_head
 from napari_voxelmorph.engine.networks.slabs import checkpointed, in_slabs
 from napari_voxelmorph.engine.networks.unet import (
@@ -186,9 +186,9 @@ class Decoder(nn.Module):
             there, common = (there - back) / 2, (there + back) / 2
         else:
             common = there
-        found = [self.field(there)]
+        found = [in_float32(self.field, there)]
         if self.log_variance is not None:
-            found.append(self.log_variance(common))
+            found.append(in_float32(self.log_variance, common))
         return torch.cat(found, 1).float()
 
     def _convolved(self, x: Tensor) -> Tensor:

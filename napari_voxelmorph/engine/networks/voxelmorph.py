@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_voxelmorph.engine.networks.architecture import Architecture
-from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork, in_float32
 from napari_voxelmorph.engine.networks.unet import UNet, crop, initialize
 
 #: Standard deviation of the weights of the field's head: training starts near the identity.
@@ -55,8 +55,7 @@ class VoxelMorph(RegistrationNetwork):
 
     def heads(self, features: Tensor) -> Tensor:
         """What is made of the features (B, C, *P / scale), along axis 1."""
-        field: Tensor = self.field(features)
-        return field
+        return in_float32(self.field, features)
 
     def _one_way(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """The heads' output without the padding: (B, C, *ceil(S / scale))."""
