@@ -59,7 +59,7 @@ class SyntheticConfig:
         20, "Shapes", "Labels of a map of noise shapes.", min=2, max=200, advanced=True
     )
     reuse: int = _parameter(
-        16, "Pairs per noise map", "How often a new one is drawn.", min=1, max=10000, advanced=True
+        32, "Pairs per noise map", "How often a new one is drawn.", min=1, max=10000, advanced=True
     )
     easiest: float = _parameter(
         0.0, "First difficulty", "0: small deformations of one map.", min=0.0, max=1.0, step=0.1
