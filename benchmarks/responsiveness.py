@@ -83,7 +83,9 @@ def _choose(dock: Any, files: list[str]) -> None:
     # Without files the sample's landmarks come last.
     last = "moving" if files else "moving_landmarks"
     _wait(lambda: dock.inputs.layer(last) is not None, 120)
-    _wait(lambda: dock.pair_view.registration is None and "moved" in dict(dock.pair_view.stack), 20)
+    _settle(1.0)
+    _wait(lambda: dock.pair_view.has_pair and not dock.runner.drawing, 20)
+    _settle(1.0)
 
 
 def _wait(ready: Any, seconds: float) -> None:

@@ -14,7 +14,7 @@ from napari_voxelmorph.gui.views import PairView
 _WORDS: dict[str, tuple[str, str, str]] = {
     "grid": ("Warped grid", "Alt+G", "A regular grid seen through the deformation: a voxel is "
              "bright where the moving position falls on a line (fixed → moving)"),
-    "grid at rest": ("Undeformed grid", "Alt+U", "The same grid before the deformation (white), "
+    "grid at rest": ("Undeformed grid", "Alt+U", "The same grid before the deformation (amber), "
                      "to see how far the lines have moved"),
     "arrows": ("Arrows", "Alt+A", "From each fixed voxel to where its intensity comes from, "
                "true length; redrawn when the slice rests"),
@@ -22,7 +22,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
                      "image; the pre-alignment is not counted"),
     "jacobian": ("Jacobian", "Alt+J", "Local change of volume, on the fixed image: blue "
                  "shrinks, orange grows, nothing keeps; yellow is folded (≤ 0)"),
-    "fixed labels": ("Fixed labels", "Alt+X", "Outlines of the fixed segmentation, in white"),
+    "fixed labels": ("Fixed labels", "Alt+X", "Outlines of the fixed segmentation, in magenta"),
     "moved labels": ("Moved labels", "Alt+M", "Outlines of the moving segmentation, moved, in "
                      "the colours of its structures"),
     "landmarks": ("Landmarks", "Alt+K", "Fixed (magenta circles) and moved (green crosses) "

@@ -32,9 +32,9 @@ _LENGTH = Colormap(
 )  # fmt: skip
 _DIFFERENCE = Colormap([[0.2, 0.5, 1, 1], [0, 0, 0, 1], [1, 0.45, 0.2, 1]], name="vxm difference")
 _LINES = Colormap([[0, 0.6, 1, 0], [0, 0.6, 1, 1]], name="vxm lines")
-_AT_REST = Colormap([[1, 1, 1, 0], [1, 1, 1, 0.6]], name="vxm rest")
-#: Under the coloured outlines of the moved segmentation: white shows where the two differ.
-_WHITE = DirectLabelColormap(color_dict={None: "white", 0: "transparent"})
+_AT_REST = Colormap([[1, 0.7, 0, 0], [1, 0.7, 0, 0.8]], name="vxm rest")
+#: Under the coloured outlines of the moved segmentation: magenta shows where the two differ.
+_FIXED_OUTLINE = DirectLabelColormap(color_dict={None: "magenta", 0: "transparent"})
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ KINDS: dict[str, Kind] = {
         lazy_maps.jacobian, True,
     ),
     "fixed labels": Kind(
-        Labels, lambda s: "fixed labels", {**_OUTLINE, "opacity": 0.9, "colormap": _WHITE}
+        Labels, lambda s: "fixed labels", {**_OUTLINE, "opacity": 0.9, "colormap": _FIXED_OUTLINE}
     ),
     "moved labels": Kind(
         Labels, lambda s: "moved labels", {**_OUTLINE, "opacity": 1.0}, lazy_maps.moved_labels

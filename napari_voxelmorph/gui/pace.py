@@ -14,7 +14,7 @@ from typing import Any
 
 from qtpy.QtCore import QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QStatusBar, QWidget
 
 _SHARE = 0.2
 _LONGEST_WAIT = 3.0
@@ -77,6 +77,7 @@ def draw_unseen(viewer: Any) -> None:
 
 def slow_the_wheel(window: QWidget | None) -> None:
     """Let napari's little turning wheel turn slowly: each of its turns repaints the window."""
-    for label in window.findChildren(QLabel) if window is not None else ():
+    bar = window.findChild(QStatusBar) if window is not None else None
+    for label in bar.findChildren(QLabel) if bar is not None else ():
         if label.movie() is not None:
             label.movie().setSpeed(_WHEEL_SPEED)

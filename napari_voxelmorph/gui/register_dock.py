@@ -31,7 +31,7 @@ from napari_voxelmorph.gui.view_section import ViewSection
 from napari_voxelmorph.gui.views import PairView
 
 _CHECK_AFTER_MS = 150
-_LAID_OUT_MS = 60
+_LAID_OUT_MS = 200
 _WELCOME = (
     "Choose two scans, press Register, and judge the result by eye.\n\n"
     "The moving image is brought onto the fixed one. Nothing is changed in your files, and the "

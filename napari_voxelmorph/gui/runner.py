@@ -102,6 +102,11 @@ class Runner:
         """End after the present step with the best deformation so far."""
         self._stop.set()
 
+    @property
+    def drawing(self) -> bool:
+        """Whether a pair is being drawn, piece by piece."""
+        return self._turns.waiting
+
     def cancel(self) -> None:
         """Stop after the present step; all goes back to how it was before the run."""
         self._dock.controls.show_cancelling()
