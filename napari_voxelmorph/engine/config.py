@@ -82,7 +82,7 @@ class RegistrationConfig:
         advanced=True,
     )
     refine_iterations: tuple[int, ...] = _parameter(
-        (0, 40, 20),
+        (0, 5, 10),
         "Refining iterations",
         "The same, when a network's deformation is refined; 0 skips a level.",
         advanced=True,

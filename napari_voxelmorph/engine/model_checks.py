@@ -54,29 +54,31 @@ def check_fits(card: ModelCard, fixed: Volume, entries: Sequence[Entry] | None =
 
 def warnings_for_model(card: ModelCard, moving: Volume, fixed: Volume) -> list[str]:
     """What the user should know before this model registers this pair; empty when all is well."""
-    warnings = [w for v in (moving, fixed) for w in _voxels(card, v)]
-    warnings += _field_of_view(card, fixed)
+    both = (moving, fixed)
+    warnings = _voxels(card, both) + _field_of_view(card, fixed)
     if card.space.orientation and fixed.ndim == 3 and not fixed.oriented:
         warnings.append(
             f"The model wants its images turned to {card.space.orientation}, and “{fixed.name}” "
             "does not say where left is: it may be shown to the model the wrong way round."
         )
-    for volume in (moving, fixed):
-        warnings += _contrast(card, volume)
-    return warnings
+    return warnings + _contrast(card, both) + _whole_heads(card, both)
 
 
-def _voxels(card: ModelCard, volume: Volume) -> list[str]:
+def _voxels(card: ModelCard, volumes: Sequence[Volume]) -> list[str]:
     wanted = card.space.spacing
     if wanted is None:
         return []
-    ratio = np.array(volume.spacing) / wanted
-    if ratio.max() < _FAR_SPACING and ratio.min() > 1 / _FAR_SPACING:
+    ratios = [np.array(volume.spacing) / wanted for volume in volumes]
+    far = [
+        f"“{v.name}” ({' x '.join(f'{s:.3g}' for s in v.spacing)} mm)"
+        for v, ratio in zip(volumes, ratios, strict=True)
+        if ratio.max() >= _FAR_SPACING or ratio.min() <= 1 / _FAR_SPACING
+    ]
+    if not far:
         return []
-    sizes = " x ".join(f"{s:.3g}" for s in volume.spacing)
     return [
-        f"The model was made for voxels of {wanted:g} mm, and those of “{volume.name}” are {sizes} "
-        "mm: expect less of it, and refine the result."
+        f"The model was made for voxels of {wanted:g} mm, unlike those of {' and '.join(far)}: "
+        "expect less of it, and refine the result."
     ]
 
 
@@ -101,22 +103,34 @@ def _field_of_view(card: ModelCard, fixed: Volume) -> list[str]:
     return []
 
 
-def _contrast(card: ModelCard, volume: Volume) -> list[str]:
-    if card.profile and len(card.profile) == len(PROFILE):
-        apart = float(np.abs(np.array(card.profile) - profile(volume, card.space)).max())
-        if apart > _OTHER_CONTRAST:
-            domain = f" ({card.domain})" if card.domain else ""
-            return [
-                f"The intensities of “{volume.name}” are spread otherwise than those of the scans "
-                f"that the model was trained on{domain}: another contrast or another part of the "
-                "body? Judge the result, or register without a model."
-            ]
-    if "skull-stripped" in card.domain.lower() and _background(volume) < _LEAST_BACKGROUND:
-        return [
-            f"The model was trained on skull-stripped scans, and “{volume.name}” seems to be a "
-            "whole head: extract the brain first, or register without a model."
-        ]
-    return []
+def _contrast(card: ModelCard, volumes: Sequence[Volume]) -> list[str]:
+    if len(card.profile) != len(PROFILE):
+        return []
+    wanted = np.array(card.profile)
+    other = [
+        f"“{v.name}”"
+        for v in volumes
+        if np.abs(wanted - profile(v, card.space)).max() > _OTHER_CONTRAST
+    ]
+    if not other:
+        return []
+    return [
+        f"The intensities of {' and '.join(other)} are spread otherwise than in the model's "
+        "training: another contrast, or another part of the body? Judge the result by eye."
+    ]
+
+
+def _whole_heads(card: ModelCard, volumes: Sequence[Volume]) -> list[str]:
+    if "skull-stripped" not in card.domain.lower():
+        return []
+    whole = [f"“{v.name}”" for v in volumes if _background(v) < _LEAST_BACKGROUND]
+    if not whole:
+        return []
+    seem = "seems to be a whole head" if len(whole) == 1 else "seem to be whole heads"
+    return [
+        f"The model was trained on skull-stripped scans, and {' and '.join(whole)} {seem}: "
+        "extract the brain first, or register without a model."
+    ]
 
 
 def profile(volume: Volume, space: Space) -> NDArray[np.float64]:

@@ -217,8 +217,8 @@ def test_estimates_count_the_network(pair_3d, monkeypatch):
     config = replace(DEFAULT, model="published")
     plain, both, alone = (run.estimate(c) for c in (DEFAULT, config, replace(config, refine=False)))
     voxels = 160 * 192 * 224
-    # Measured peak of VoxelMorph-2 on that grid: 100 bytes per voxel beside the pair itself.
-    assert 80 < (alone.bytes - module._BASELINE) / voxels < 160
+    # Measured peak of VoxelMorph-2 on that grid: 128 bytes per voxel beside the pair itself.
+    assert 100 < (alone.bytes - module._BASELINE) / voxels < 200
     assert plain.bytes < alone.bytes <= both.bytes and alone.seconds < both.seconds
     monkeypatch.setattr(module, "free_memory", lambda device: (plain.bytes + alone.bytes) / 2)
     with pytest.raises(NotEnoughMemoryError, match="half resolution, or none"):
@@ -254,7 +254,9 @@ def test_warnings_about_the_model():
     assert "same part of the body" in small
     dark = brain((180, 210, 170), 1.0, dark=True)
     (contrast,) = warnings_for_model(T1, dark, good)
-    assert "another contrast" in contrast and "T1 brains" in contrast
+    assert "another contrast" in contrast
+    (both, *_) = warnings_for_model(T1, brain((90, 100, 90), 2.0), brain((90, 100, 90), 2.0))
+    assert both.count("2 x 2 x 2") == 2
     head = good.with_data(np.where(good.data == 0, 3 * np.random.default_rng(0).random(good.shape),
                                    good.data))  # fmt: skip
     words = " ".join(warnings_for_model(replace(T1, profile=()), head, good))
