@@ -103,7 +103,7 @@ class Chart(QWidget):
             centred = Qt.AlignmentFlag.AlignCenter.value | Qt.TextFlag.TextWordWrap.value
             painter.drawText(inside, centred, self.empty)
             return
-        line, margin = metrics.height(), metrics.horizontalAdvance("0.000") + 8.0
+        line, margin = metrics.height(), metrics.horizontalAdvance("0.0000") + 8.0
         right = any(series.right for series in self.series)
         end = self.width() - (margin if right else 8.0)
         box = (margin, line + 8.0, end, self.height() - line - 6.0)

@@ -19,13 +19,15 @@ def draw_axes(
     grid, words = QColor(colors.lines), QColor(colors.text)
     count = max(2, int((left.start - left.end) // (1.7 * line)))
     find = log_ticks if left.log else ticks
-    for value in find(left.low, left.high, count):
+    places = find(left.low, left.high, count)
+    step = 0.0 if left.log or len(places) < 2 else places[1] - places[0]
+    for value in places:
         y = float(left(value))
         painter.setPen(grid)
         painter.drawLine(QPointF(across.start, y), QPointF(across.end, y))
         painter.setPen(words)
         box = QRectF(0, y - line / 2, across.start - 4, line)
-        painter.drawText(box, int(Qt.AlignmentFlag.AlignRight), in_short(value))
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignRight), in_short(value, step))
     for value in ticks(right.low, right.high, count) if has_right else ():
         box = QRectF(across.end + 4, float(right(value)) - line / 2, 80, line)
         painter.drawText(box, int(Qt.AlignmentFlag.AlignLeft), in_short(value))

@@ -127,13 +127,18 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
     return found[:: max(1, math.ceil(len(found) / most))] if len(found) > 1 else [low, high]
 
 
-def in_short(value: float) -> str:
-    """A number for an axis: ``"0.25"``, ``"12k"``, ``"3e-05"``."""
-    if value == 0:
-        return "0"
+def in_short(value: float, step: float = 0.0) -> str:
+    """A number for an axis: ``"0.25"``, ``"12k"``, ``"3e-5"``.
+
+    With the `step` between two ticks: as many decimals as tell neighbours apart.
+    """
     size = abs(value)
+    if size < 1e-12:
+        return "0"
     if size >= 1e6:
         return f"{value / 1e6:g}M"
     if size >= 1e4:
         return f"{value / 1e3:g}k"
-    return f"{value:.3g}" if size >= 1e-3 else f"{value:.1e}".replace("e-0", "e-")
+    if step >= 1e-4:
+        return f"{value:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}"
+    return f"{value:.3g}" if size >= 1e-3 else f"{value:.0e}".replace("e-0", "e-")

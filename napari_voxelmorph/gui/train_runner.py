@@ -13,12 +13,13 @@ from napari_voxelmorph.gui.engine_worker import Job
 from napari_voxelmorph.gui.garbage import Hold
 from napari_voxelmorph.gui.pace import Pace
 from napari_voxelmorph.gui.plain_words import sentence_and_details
-from napari_voxelmorph.gui.shelf_events import shelf_events
+from napari_voxelmorph.gui.readiness import Readiness
 from napari_voxelmorph.gui.train_look import LANES, DataLook
 from napari_voxelmorph.gui.train_preview import TrainPreview
+from napari_voxelmorph.gui.train_shelving import SAVE_LANE, Shelving
 from napari_voxelmorph.gui.train_words import best_in_words, phase_in_words, readiness, time_left
 from napari_voxelmorph.gui.training_history import TrainingHistory
-from napari_voxelmorph.gui.training_jobs import Progress, Task, TrainingJobs, save_to_shelf
+from napari_voxelmorph.gui.training_jobs import Progress, Task, TrainingJobs
 from napari_voxelmorph.gui.training_runs import (
     LoadedRun,
     list_runs,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from napari_voxelmorph.gui.train_dock import TrainDock
     from napari_voxelmorph.gui.training_preview import Picture
 
-_LANES = (*LANES, "train", "runs", "load run", "shelf", "shelf save", "begin training")
+_LANES = (*LANES, SAVE_LANE, "train", "runs", "load run", "shelf", "begin training")
 #: A window that closes waits this long (s) for the step under way and the last checkpoint.
 _PATIENCE = 60.0
 
@@ -49,7 +50,9 @@ class TrainRunner:
             self._engine, self._jobs, dock.data, dock.recipe, lambda: self.show_readiness()
         )
         self.loaded: LoadedRun | None = None
+        self._loading = False
         self.history: TrainingHistory | None = None
+        self.shelving = Shelving(self._engine, dock.save, dock.message)
         self._pace = Pace()
         self._picture: Picture | None = None
         self._task: ClosingTask | None = None
@@ -91,13 +94,14 @@ class TrainRunner:
         except VoxelMorphError as error:
             dock.controls.set_ready(str(error), False)
             return
-        data = self.data
-        ready = readiness(dock.data.missing, data.looking, data.found, loaded, config)
+        data, ready = self.data, Readiness("Reading the training…", False)
+        if not self._loading:
+            ready = readiness(dock.data.missing, data.looking, data.found, loaded, config)
         dock.controls.set_ready(ready.text, ready.enabled, loaded is not None)
         dock.data.set_fixed(self.running or (loaded is not None and loaded.choice is not None))
         dock.recipe.set_fixed(self.running, loaded is not None)
         dock.progress.set_running(self.running)
-        self._show_best()
+        self.shelving.show(self._shown_folder(), self.history, self.running)
 
     # Earlier trainings ------------------------------------------------------------------
 
@@ -112,9 +116,26 @@ class TrainRunner:
             self.show_readiness()
             self.data.measure()
             return
-        self._ask("load run", lambda: load_run(folder), self._on_loaded)
+        self._load(folder)
+
+    def _load(self, folder: Path) -> None:
+        self._loading = True
+        self.show_readiness()
+        self._engine.submit(
+            lambda: load_run(folder),
+            lane="load run",
+            on_done=self._on_loaded,
+            on_error=self._on_unreadable,
+        )
+
+    def _on_unreadable(self, sentence: str, details: str) -> None:
+        self._loading, self.loaded = False, None
+        self.list_runs()
+        self.show_readiness()
+        self._show_error(sentence, details)
 
     def _on_loaded(self, loaded: LoadedRun) -> None:
+        self._loading = False
         self.loaded, self.history = loaded, loaded.history
         dock = self._dock
         dock.recipe.show_config(loaded.config)
@@ -192,7 +213,7 @@ class TrainRunner:
         dock.controls.show_step(phase_in_words(progress), progress.fraction, left)
         dock.progress.refresh()
         if step is not None and step.validation is not None:
-            self._show_best()
+            self.shelving.show(self._folder, self.history, True)
         if self._picture is not None and self._wanted.is_set():
             picture, self._picture = self._picture, None
             self._draw(picture)
@@ -226,41 +247,21 @@ class TrainRunner:
         folder = self._folder
         self.show_readiness()
         if folder is not None and (folder / "training.json").is_file():
-            self._ask("load run", lambda: load_run(folder), self._on_loaded)
+            self._load(folder)
         elif self.loaded is None:  # stopped before the first step
             self._dock.progress.show_history(None)
             self._dock.progress.state.setText("")
 
-    # Saving -----------------------------------------------------------------------------
+    # Helpers ----------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Put the best weights of the run that is shown onto the shelf."""
+        self.shelving.save(self._shown_folder())
 
     def _shown_folder(self) -> Path | None:
         if self.running:
             return self._folder
         return None if self.loaded is None else self.loaded.run.folder
-
-    def _show_best(self) -> None:
-        folder = self._shown_folder()
-        there = folder is not None and (folder / "best" / "model.json").is_file()
-        words = best_in_words(self.history) or "the weights that were best" if there else ""
-        self._dock.save.show_best(words, self.running)
-
-    def save(self) -> None:
-        """Put the best weights of the run onto the shelf."""
-        folder = self._shown_folder()
-        if folder is None:
-            return
-        label = self._dock.save.label()
-        work = save_to_shelf(folder, label.name, label.licence, label.description, label.domain)
-        self._dock.message.clear()
-        self._ask("shelf save", work, self._on_saved)
-
-    def _on_saved(self, name: str) -> None:
-        self._dock.message.show_text(
-            "done", f"“{name}” is on the shelf: choose it in the Register dock."
-        )
-        shelf_events.changed.emit(name)
-
-    # Helpers ----------------------------------------------------------------------------
 
     def _ask(self, lane: str, work: Any, on_done: Any) -> None:
         self._engine.submit(work, lane=lane, on_done=on_done, on_error=self._show_error)

@@ -77,8 +77,16 @@ def test_logarithmic_ticks_are_powers_of_ten_with_two_and_five():
 
 def test_numbers_on_the_axis_are_short():
     assert [in_short(v) for v in (0, 0.25, -0.3, 12_000, 3e-5, 2e6)] == [
-        "0", "0.25", "-0.3", "12k", "3.0e-5", "2M",
+        "0", "0.25", "-0.3", "12k", "3e-5", "2M",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.6525, 0.6545), (-0.3, 0.2), (0, 4000), (11, 13)])
+def test_neighbours_on_an_axis_are_told_apart(low, high):
+    places = ticks(low, high, 5)
+    words = [in_short(v, places[1] - places[0]) for v in places]
+    assert len(set(words)) == len(words) and max(map(len, words)) <= 6
+    np.testing.assert_allclose([float(w.replace("k", "e3")) for w in words], places, atol=1e-9)
 
 
 @pytest.fixture

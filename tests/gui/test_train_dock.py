@@ -17,7 +17,7 @@ from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.engine.training.config import RECIPES
 from napari_voxelmorph.engine.training.events import TrainingStep, Validation
-from napari_voxelmorph.gui import train_runner
+from napari_voxelmorph.gui import train_runner, train_shelving
 from napari_voxelmorph.gui.shelf_events import shelf_events
 from napari_voxelmorph.gui.train_dock import TrainDock
 from napari_voxelmorph.gui.training_choice import Found, write_choice
@@ -160,6 +160,7 @@ def click(qtbot, button):
 
 
 def run_to_end(qtbot, dock):
+    qtbot.waitUntil(lambda: dock.controls.button.isEnabled())
     click(qtbot, dock.controls.button)
     qtbot.waitUntil(lambda: not dock.runner.running, timeout=10000)
     qtbot.waitUntil(lambda: dock.runner.loaded is not None)
@@ -368,7 +369,7 @@ def test_the_model_goes_to_the_shelf_with_what_was_said_of_it(qtbot, ready, fake
         asked.append((folder, *words))
         return lambda: words[0]
 
-    monkeypatch.setattr(train_runner, "save_to_shelf", save)
+    monkeypatch.setattr(train_shelving, "save_to_shelf", save)
     shelf_events.changed.connect(heard.append)
     run_to_end(qtbot, ready)
     assert not ready.save.button.isEnabled()
