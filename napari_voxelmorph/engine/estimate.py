@@ -18,9 +18,10 @@ from napari_voxelmorph.engine.network_needs import network_needs
 _BASELINE = 3.2e8
 #: Bytes per voxel of the finest level that the optimiser holds at its peak, measured on real
 #: brains by the peak of the process (symmetric: what a second term adds).
-_BYTES_PER_WORK_VOXEL = {"lncc": 60, "mse": 55, "mi": 90, "mind": 300}
-_BYTES_SYMMETRIC = {"lncc": 25, "mse": 10, "mi": 10, "mind": 110}
-#: GPUs hold the tape of torch besides.
+_BYTES_PER_WORK_VOXEL = {"lncc": 60, "mse": 55, "mi": 55, "mind": 85}
+_BYTES_SYMMETRIC = {"lncc": 25, "mse": 10, "mi": 10, "mind": 30}
+#: GPUs hold the descriptors of MIND as numbers, not as bytes, and the tape of torch besides.
+_MIND_AS_NUMBERS = 3.5
 _DEVICE_FACTOR = {"cpu": 1.0, "cuda": 4.0, "mps": 4.0}
 #: Resampling and the metrics need this per voxel of the fixed image, whatever the level.
 _BYTES_PER_FIXED_VOXEL = 43
@@ -74,9 +75,11 @@ def _optimiser_needs(fixed: Volume, config: RegistrationConfig, device: torch.de
     """Of the field optimiser alone."""
     iterations = config.refine_iterations if config.model else config.iterations
     voxels = work_voxels(fixed, config.resolution)
-    per_voxel = _BYTES_PER_WORK_VOXEL[config.similarity]
+    per_voxel: float = _BYTES_PER_WORK_VOXEL[config.similarity]
     per_voxel += _BYTES_SYMMETRIC[config.similarity] * config.symmetric
-    factor = 4 if config.similarity in ("mind", "mi") else 1
+    if config.similarity == "mind" and device.type != "cpu":
+        per_voxel *= _MIND_AS_NUMBERS
+    factor = 1.5 if config.similarity == "mind" else 1.0
     factor *= 2 if config.symmetric else 1
     passes = sum(n / 8.0**i for i, n in enumerate(reversed(iterations)))
     seconds = voxels / 1e6 * passes * _SECONDS_PER_MILLION[device.type] * factor

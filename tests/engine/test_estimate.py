@@ -28,8 +28,8 @@ def head(shape=(160, 192, 160), dtype=np.int16, spacing=1.0):
     [
         ({}, 796),
         ({"similarity": "mse"}, 758),
-        ({"similarity": "mi"}, 951),
-        ({"similarity": "mind"}, 2164),
+        ({"similarity": "mi"}, 757),
+        ({"similarity": "mind"}, 890),
         ({"symmetric": True}, 913),
         ({"transform": "none"}, 665),
         ({"similarity": "mind", "resolution": 2.0}, 702),

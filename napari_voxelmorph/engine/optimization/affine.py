@@ -22,7 +22,7 @@ from napari_voxelmorph.engine.optimization.alignment import (
     cut,
 )
 from napari_voxelmorph.engine.optimization.rigid_motion import nearest_rotation
-from napari_voxelmorph.engine.optimization.sampling import embed, pyramid
+from napari_voxelmorph.engine.optimization.sampling import Level, embed, pyramid
 
 __all__ = ["AffineStep", "align"]
 
@@ -86,15 +86,19 @@ def align(
     base = start if isinstance(start, str) else embed(np.array(start, dtype=np.float64))
     if kind == "rigid" and isinstance(base, np.ndarray):
         base = nearest_rotation(base, np.concatenate([np.zeros(3 - ndim), fixed.center]))
-    yield AffineStep(cut(_first(base), ndim), None, 0.0, "Preparing")
     sizes = _sizes(fixed, moving)
-    moving_levels = pyramid(moving, _as_mask(moving_mask, moving), sizes)
-    yield AffineStep(cut(_first(base), ndim), None, 0.03, "Preparing")
-    fixed_levels = pyramid(fixed, _as_mask(fixed_mask, fixed), sizes)
-    job = Alignment(fixed_levels, moving_levels, ndim, kind, similarity, sizes)
+    waiting = AffineStep(cut(_first(base), ndim), None, 0.0, "Preparing")
+    yield waiting
+    levels: list[list[Level]] = []
+    for volume, mask in ((fixed, fixed_mask), (moving, moving_mask)):
+        levels.append([])
+        for level in pyramid(volume, _as_mask(mask, volume), sizes):
+            levels[-1].append(level)
+            yield waiting
+    job = Alignment(levels[0], levels[1], ndim, kind, similarity, sizes)
     best = yield from job.search(base)
-    for level in reversed(range(len(sizes))):
-        best = yield from job.refine(best, level)
+    for number in reversed(range(len(sizes))):
+        best = yield from job.refine(best, number)
     return cut(best, ndim)
 
 

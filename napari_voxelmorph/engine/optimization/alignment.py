@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.optimization.ascent import Similarity, climb
+from napari_voxelmorph.engine.optimization.ascent import YIELDS, Similarity, climb
 from napari_voxelmorph.engine.optimization.joint_histogram import MutualInformation
 from napari_voxelmorph.engine.optimization.rigid_motion import generators
 from napari_voxelmorph.engine.optimization.sampling import Level, draw_samples
@@ -95,11 +95,6 @@ class Alignment:
         fixed, moving = self.fixed[level], self.moving[level]
         return ((moving, fixed), self.moving_frame) if backward else ((fixed, moving), self.frame)
 
-    def compare(self, level: int) -> Similarity:
-        """The similarity asked for, on one level, seen from both images."""
-        one_way = self.information if self.measure == "mi" else self.correlation
-        return TwoWay(one_way(level), one_way(level, True), self.frame, self.moving_frame)
-
     def search(self, start: str | Float64) -> Steps:
         """Score many maps on the coarsest level, climb from the best few, keep the best."""
         compare = self.information(len(self.sizes) - 1)
@@ -131,12 +126,16 @@ class Alignment:
         return np.where(overlap < self.least_overlap, -1.0, ranks)
 
     def refine(self, start: Float64, level: int) -> Steps:
-        """Climb on one level."""
+        """Climb on one level, on the similarity asked for, seen from both images."""
         done = 1.0 - 0.6 * (level + 1) / len(self.sizes)
         best, name = start, f"Aligning at {self.sizes[level]:.2g} mm"
-        steps = self.climb(self.compare(level), start, self.kind, ITERATIONS[level])
+        one_way = self.information if self.measure == "mi" else self.correlation
+        forward = one_way(level)
+        yield self.step(best, None, done, name)
+        compare = TwoWay(forward, one_way(level, True), self.frame, self.moving_frame)
+        steps = self.climb(compare, start, self.kind, ITERATIONS[level])
         for n, (best, value) in enumerate(steps):
-            share = min(1.0, n / ITERATIONS[level])
+            share = min(1.0, n / (YIELDS * ITERATIONS[level]))
             yield self.step(best, value, done + share * 0.6 / len(self.sizes), name)
         return best
 

@@ -7,7 +7,7 @@ set by the first step and its detail by BFGS updates (Nocedal and Wright, chapte
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,8 @@ Float64 = NDArray[np.float64]
 LONGEST_STEP = 0.25
 #: Shortenings of a step before the direction is given up.
 TRIALS = 6
+#: `climb` yields about so often per iteration: after every look at the images.
+YIELDS = 4
 
 
 class Similarity(Protocol):
@@ -30,8 +32,11 @@ class Similarity(Protocol):
         """Similarity, and the share of the samples that could be compared."""
         ...
 
-    def slope(self, map_: Float64, directions: Float64) -> tuple[Float64, Float64]:
-        """Gradient (P,) and curvature (P, P), at the map that `value` saw last."""
+    def slopes(self, map_: Float64, directions: Float64) -> Iterator[tuple[Float64, Float64]]:
+        """Gradients (P,) and curvatures (P, P), at the map that `value` saw last.
+
+        Their mean is the slope: of one or two images, so that a run can stop in between.
+        """
         ...
 
 
@@ -59,18 +64,20 @@ def climb(
 
     Yields
     ------
-    (map, value) : the best so far, after every iteration.
+    (map, value) : the best so far, after every look at the images; the last one yielded is
+        the result.
     """
     best = start
     value, _ = similarity.value(best)
     yield best, value
-    gradient, curvature = similarity.slope(best, directions)
+    gradient, curvature = yield from _slope(similarity, best, directions, value)
     model, fresh = _safe(curvature), True
     for _ in range(iterations):
         step = _capped(np.linalg.solve(model, gradient))
         for _ in range(TRIALS):
             trial = move(best, step, directions)
             trial_value, overlap = similarity.value(trial)
+            yield best, value
             good = trial_value > value + 1e-4 * float(step @ gradient)
             good = good and overlap >= least_overlap and _is_sane(trial, start)
             if good or np.linalg.norm(step) < least_step:
@@ -80,14 +87,28 @@ def climb(
             return
         if not good:  # forget what was learnt, once
             similarity.value(best)
-            model, fresh = _safe(similarity.slope(best, directions)[1]), True
+            gradient, curvature = yield from _slope(similarity, best, directions, value)
+            model, fresh = _safe(curvature), True
             continue
         gain, value, best = trial_value - value, trial_value, trial
         yield best, value
         if np.linalg.norm(step) < least_step or gain < 1e-6 * abs(value):
             return
-        before, (gradient, _) = gradient, similarity.slope(best, directions)
+        before = gradient
+        gradient, _ = yield from _slope(similarity, best, directions, value)
         model, fresh = _updated(model, step, before - gradient, fresh), False
+
+
+def _slope(
+    similarity: Similarity, map_: Float64, directions: Float64, value: float
+) -> Generator[tuple[Float64, float], None, tuple[Float64, Float64]]:
+    """The mean of the slopes, with a yield after each."""
+    parts = []
+    for part in similarity.slopes(map_, directions):
+        parts.append(part)
+        yield map_, value
+    gradients, curvatures = zip(*parts, strict=True)
+    return np.mean(gradients, axis=0), np.mean(curvatures, axis=0)
 
 
 def _updated(model: Float64, step: Float64, change: Float64, fresh: bool) -> Float64:

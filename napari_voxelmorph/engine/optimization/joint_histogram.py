@@ -13,7 +13,7 @@ Intensities are in bins already, see `sampling`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numba import njit
@@ -146,7 +146,7 @@ class MutualInformation:
         information = np.sum(joint[full] * np.log((joint / (rows @ columns + 1e-300))[full]))
         return float(information), float(total / self.n)
 
-    def slope(self, map_: Float64, directions: Float64) -> tuple[Float64, Float64]:
+    def slopes(self, map_: Float64, directions: Float64) -> Iterator[tuple[Float64, Float64]]:
         """Gradient (P,) and curvature (P, P) along `directions` (P, 4, 4).
 
         To be asked at the map that `value` saw last.
@@ -154,4 +154,4 @@ class MutualInformation:
         matrix = np.ascontiguousarray((self.to_voxel @ map_)[:3])
         sums = self._sum(sum_forces, matrix, self._table) / self.n
         change = (matrix @ directions).reshape(len(directions), 12)
-        return change @ sums[12], change @ sums[:12] @ change.T
+        yield change @ sums[12], change @ sums[:12] @ change.T

@@ -6,6 +6,7 @@ robust percentiles and expressed in histogram bins, from 1 to less than N_BINS -
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +79,10 @@ def embed(matrix: Float64) -> Float64:
     return out
 
 
-def pyramid(volume: Volume, mask: Mask | None, sizes: list[float]) -> list[Level]:
+def pyramid(volume: Volume, mask: Mask | None, sizes: list[float]) -> Iterator[Level]:
     """The volume with voxels of about `sizes` mm (fine to coarse), never finer than it is.
+
+    One level after the other, so that whoever waits can be told, or stop.
 
     Raises
     ------
@@ -91,19 +94,17 @@ def pyramid(volume: Volume, mask: Mask | None, sizes: list[float]) -> list[Level
     affine = embed(volume.affine)
     weights: NDArray[Any] | None = None if mask is None else mask.reshape(data.shape)
     valid: Mask | None = None
-    levels: list[Level] = []
-    for size in sizes:
+    for number, size in enumerate(sizes):
         if weights is not None:
             weights = block_mean(weights, affine, size)[0]
             valid = weights > min(0.5, 0.5 * weights.max())
         data, factors, middles = block_mean(data, affine, size)
         affine = affine @ _block_matrix(factors, middles)
-        if not levels:
+        if number == 0:
             low, high = _window(data, valid, volume.name)
         bins = (data - low) * np.float32((N_BINS - 3) * (1 - 1e-5) / (high - low)) + 1
         bins = np.ascontiguousarray(np.clip(bins, 1, N_BINS - 2 - 1e-4), dtype=np.float32)
-        levels.append(Level(bins, valid, affine, _beyond_faces(bins, valid)))
-    return levels
+        yield Level(bins, valid, affine, _beyond_faces(bins, valid))
 
 
 def _finite(volume: Volume, mask: Mask | None) -> NDArray[Any]:

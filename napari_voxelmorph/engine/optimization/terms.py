@@ -174,7 +174,7 @@ def make_term(
     ratio: NDArray[np.int64],
     coarse: bool = False,
 ) -> Term:
-    """The term that `config.similarity` names, for one level (`coarse`: the first of several)."""
+    """The term that `config.similarity` names, for one level (`coarse`: the first of three)."""
     if config.similarity == "lncc":
         # A square of 5 x 5 pixels says less than a cube of 5 x 5 x 5 voxels: 9 x 9 in 2-D.
         radius = config.radius * (2 if fixed.shape[0] == 1 else 1)
@@ -186,10 +186,8 @@ def make_term(
         return MutualInformation(ops, fixed, moving, weight, ratio)
     if config.similarity == "mse":
         return Channels(ops, [fixed], [moving], weight, ratio)
-    if fixed.shape[0] > 1:
-        return _mind(ops, fixed, moving, weight, ratio)
-    # In 2-D MIND has 4 channels only and takes one edge of the skull for another: mutual
-    # information alone where steps are long, then both.
+    # MIND takes one edge of the skull for another when it lies nearer: mutual information
+    # alone where steps are long, then both.
     information = MutualInformation(ops, fixed, moving, weight, ratio)
     if coarse:
         return information

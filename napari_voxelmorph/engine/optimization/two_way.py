@@ -7,6 +7,7 @@ the two temptations cancel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,18 +42,17 @@ class TwoWay:
         back, other_share = self.backward.value(self._back(map_))
         return (there + back) / 2, (share + other_share) / 2
 
-    def slope(self, map_: Float64, directions: Float64) -> tuple[Float64, Float64]:
-        """Gradient (P,) and curvature (P, P) along `directions` (P, 4, 4).
+    def slopes(self, map_: Float64, directions: Float64) -> Iterator[tuple[Float64, Float64]]:
+        """Gradients (P,) and curvatures (P, P) along `directions` (P, 4, 4), of both images.
 
         When ``map @ exp(d)`` is the new map, its inverse is ``exp(-d)`` times the old one,
         which is the old one times ``exp(-X⁻¹ d X)``, where X takes the moving frame to the
         fixed frame.
         """
-        gradient, curvature = self.forward.slope(map_, directions)
+        yield from self.forward.slopes(map_, directions)
         across = np.linalg.solve(map_, self.moving_frame)
         turned = -np.linalg.inv(across) @ directions @ across
-        other_gradient, other_curvature = self.backward.slope(self._back(map_), turned)
-        return (gradient + other_gradient) / 2, (curvature + other_curvature) / 2
+        yield from self.backward.slopes(self._back(map_), turned)
 
     def _back(self, map_: Float64) -> Float64:
         return np.asarray(self.fixed_frame @ np.linalg.solve(map_, self.moving_frame))

@@ -8,6 +8,7 @@ Gauss and Newton on the difference of the normalised windows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -124,13 +125,13 @@ class WindowCorrelation:
         total, count = self._sums(map_, False)[13, :2]
         return float(total / max(count, 1.0)), float(count / self.n)
 
-    def slope(self, map_: Float64, directions: Float64) -> tuple[Float64, Float64]:
+    def slopes(self, map_: Float64, directions: Float64) -> Iterator[tuple[Float64, Float64]]:
         """Gradient (P,) and curvature (P, P) along `directions` (P, 4, 4)."""
         sums = self._sums(map_, True)
         sums /= max(sums[13, 1], 1.0)
         matrix = (self.to_voxel @ map_)[:3]
         change = (matrix @ directions).reshape(len(directions), 12)
-        return change @ sums[12], change @ sums[:12] @ change.T
+        yield change @ sums[12], change @ sums[:12] @ change.T
 
 
 def _windows(level: Level, side: int, at_most: int) -> NDArray[np.intp]:

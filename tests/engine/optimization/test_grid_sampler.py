@@ -38,8 +38,8 @@ def test_the_border_of_the_field_of_view_is_no_edge(shape, small):
     np.testing.assert_allclose(grid.moving[inner], slope * wanted[inner] + start, atol=1e-4)
 
 
-def test_mind_in_2d_is_led_by_mutual_information():
-    """Alone on the coarse level, then together; in 3-D MIND stands alone."""
+def test_mind_is_led_by_mutual_information():
+    """Alone on the coarse level, then together, pulling equally."""
     config, ops = replace(DEFAULT, similarity="mind"), CpuOps()
     arrays = [np.random.default_rng(i).random((1, 12, 13), dtype=np.float32) for i in range(2)]
     weight, ratio = np.ones_like(arrays[0]), np.array([1, 1, 1])
