@@ -97,7 +97,8 @@ def _prepared(
     if not arguments.resume and _rank() == 0:
         run_folder.free_of_runs(folder)
     cohort = open_cohort(given.data, given.images, given.labels)
-    begin_source(folder, given)
+    if _rank() == 0:
+        begin_source(folder, given)
     place = Path(given.prepared) if given.prepared else folder / run_folder.PREPARED
     steps = preparing(cohort, config, place, given.config, _space_of(config.start_from))
     with closing(steps):

@@ -28,6 +28,7 @@ def card_of(
 ) -> ModelCard:
     """The card of a model after `step` updates."""
     data = dict(source.description)
+    profile = tuple(data.pop("profile", ()))
     space = dataclasses.replace(source.space, shape=tuple(source.shape))
     training: dict[str, Any] = {
         "recipe": dataclasses.asdict(config),
@@ -44,6 +45,7 @@ def card_of(
         licence=str(data.get("licence", "")),
         training=training,
         scores=scores,
+        profile=profile,
     )
 
 

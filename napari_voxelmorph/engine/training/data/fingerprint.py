@@ -14,7 +14,7 @@ from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.training.data.subject import Subject
 
 #: Raise it when prepared files of older versions must not be used any more.
-_VERSION = 1
+_VERSION = 2
 
 
 def key_of(*parts: Any) -> str:

@@ -15,7 +15,7 @@ from napari_voxelmorph.engine.training.data.config import DataConfig
 from napari_voxelmorph.engine.training.data.conforming import conform_scan
 from napari_voxelmorph.engine.training.data.fingerprint import key_of, source_key
 from napari_voxelmorph.engine.training.data.prepared import Item
-from napari_voxelmorph.engine.training.data.progress import Clock, PreparationStep
+from napari_voxelmorph.engine.training.data.progress import Clock, PreparationStep, in_turn
 from napari_voxelmorph.engine.training.data.reading import Scan, read_scan
 from napari_voxelmorph.engine.training.data.store import Store
 from napari_voxelmorph.engine.training.data.subject import Subject
@@ -42,22 +42,21 @@ def items_of(
     store: Store,
 ) -> Generator[PreparationStep, None, tuple[list[Item | None], list[str]]]:
     """Every scan's item, None where it failed, and why."""
-    items: list[Item | None] = []
-    notes = []
+    items: dict[int, Item | None] = {}
+    notes: dict[int, str] = {}
     clock = Clock("Aligning the scans" if config.affine else "Preparing", len(subjects))
-    for n, (subject, finding) in enumerate(zip(subjects, findings, strict=True)):
-        step = clock.step(n, subject.name)
+    for n in in_turn(len(subjects)):
+        step = clock.step(len(items), subjects[n].name)
         yield step
         try:
-            work = item_of(subject, finding, frame, config.affine, store)
-            item = yield from _repeating(step, work)
+            work = item_of(subjects[n], findings[n], frame, config.affine, store)
+            items[n] = yield from _repeating(step, work)
         except VoxelMorphError as error:
             if isinstance(error, OSError):
                 raise
-            notes.append(f"{subject.name} is left out: {error}")
-            item = None
-        items.append(item)
-    return items, notes
+            notes[n] = f"{subjects[n].name} is left out: {error}"
+            items[n] = None
+    return [items[n] for n in range(len(subjects))], [notes[n] for n in sorted(notes)]
 
 
 def _repeating(step: PreparationStep, work: Generator[Any, None, Item]) -> Steps:

@@ -8,6 +8,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.networks.space import Space, place
 from napari_voxelmorph.engine.training.data.agreement import common_ids, oddities
@@ -85,7 +87,10 @@ def prepare(
         scans, known = [*scans, atlas], [*known, finding]
     ids, differ = common_ids(scans, known)
     good = tuple(item for item in items if item)
-    story = _description(cohort, good, config, seed, ids, atlas is not None)
+    story = _description(cohort, good, config, seed, ids)
+    story["profile"] = _profile(
+        [f for s, f in zip(scans, known, strict=True) if s.split == "train"]
+    )
     notes = [*cohort.notes, *odd, *differ]
     return Prepared(good, atlas_item, frame.space, ids, tuple(notes), story, store)
 
@@ -123,7 +128,6 @@ def _description(
     config: DataConfig,
     seed: int,
     ids: tuple[int, ...],
-    to_atlas: bool,
 ) -> dict[str, Any]:
     """For the card.  Scans are named by their content: a model that is passed on tells no names."""
     splits = {
@@ -138,9 +142,14 @@ def _description(
         "scans": len(items),
         "labelled": sum(bool(item.ids) for item in items),
         "counts": dict(Counter(item.split for item in items)),
-        "pairs": "each scan to the atlas" if to_atlas else "scan to scan",
+        "pairs": "each scan to the atlas" if config.atlas else "scan to scan",
         "labels": list(ids),
         "settings": settings,
         "seed": seed,
         "splits": splits,
     }
+
+
+def _profile(findings: list[Finding]) -> list[float]:
+    """Mean over the scans that are trained on, for `ModelCard.profile`."""
+    return [round(float(p), 4) for p in np.mean([f.profile for f in findings], axis=0)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -46,3 +48,15 @@ class Clock:
         spent = time.perf_counter() - self._began
         left = spent * (self.total - done) / done if done and spent > 0.5 else None
         return PreparationStep(self.phase, done, self.total, subject, left)
+
+
+def in_turn(count: int) -> Iterator[int]:
+    """0 to `count` - 1, each process of a torchrun beginning at another place.
+
+    All need everything, and what one has finished the others find on the disk: so they share
+    the work without a word.
+    """
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    first = rank * count // max(size, 1)
+    yield from range(first, count)
+    yield from range(first)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
-from napari_voxelmorph.engine.networks.space import content
+from napari_voxelmorph.engine.model_checks import profile
+from napari_voxelmorph.engine.networks.space import Space, content
 from napari_voxelmorph.engine.training.data.fingerprint import digest, key_of, source_key
-from napari_voxelmorph.engine.training.data.progress import Clock, PreparationStep
+from napari_voxelmorph.engine.training.data.progress import Clock, PreparationStep, in_turn
 from napari_voxelmorph.engine.training.data.reading import read_scan
 from napari_voxelmorph.engine.training.data.store import Store
 from napari_voxelmorph.engine.training.data.subject import Subject
@@ -33,6 +34,8 @@ class Finding:
         Their names.
     digest : str
         Of the image's content.
+    profile : tuple of float
+        How its intensities are spread, see `model_checks.profile`.
     notes : tuple of str
     problem : str
         Why it cannot be used; "" when it can.
@@ -46,6 +49,7 @@ class Finding:
     ids: tuple[int, ...] = ()
     landmarks: tuple[str, ...] = ()
     digest: str = ""
+    profile: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
 
@@ -65,12 +69,12 @@ def survey(
     subjects: Sequence[Subject], store: Store
 ) -> Generator[PreparationStep, None, list[Finding]]:
     """Read every subject once (or what an earlier look has kept), one step each."""
-    findings = []
+    findings: dict[int, Finding] = {}
     clock = Clock("Reading the scans", len(subjects))
-    for n, subject in enumerate(subjects):
-        yield clock.step(n, subject.name)
-        findings.append(_look(subject, store))
-    return findings
+    for n in in_turn(len(subjects)):
+        yield clock.step(len(findings), subjects[n].name)
+        findings[n] = _look(subjects[n], store)
+    return [findings[n] for n in range(len(subjects))]
 
 
 def _look(subject: Subject, store: Store) -> Finding:
@@ -103,6 +107,7 @@ def _read(subject: Subject) -> Finding:
         ids,
         tuple(scan.landmark_names),
         digest(subject.image),
+        tuple(round(float(p), 4) for p in profile(scan.image, Space())),
         tuple(scan.notes),
     )
 

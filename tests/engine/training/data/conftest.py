@@ -9,17 +9,17 @@ import pytest
 
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.training.data.config import DataConfig
+from napari_voxelmorph.engine.training.data.opening import open_cohort
 from napari_voxelmorph.engine.training.data.prepare import prepare
 
 
-def blob(shape=(20, 24, 18), shift=0.0, size=6.0, spacing=1.0, seed=0):
+def make_blob(shape=(20, 24, 18), shift=0.0, size=6.0, spacing=1.0, seed=0):
     """A bright ellipsoid with an inner part (labels 1 and 2), a little noise."""
     middle = [(n - 1) / 2 + shift for n in shape]
     grid = np.meshgrid(*map(np.arange, shape), indexing="ij")
-    far = sum(
-        ((g - m) / (size * (1 + 0.2 * a))) ** 2
-        for a, (g, m) in enumerate(zip(grid, middle, strict=True))
-    )
+    radii = [size * (1 + 0.2 * a) for a in range(len(shape))]
+    far = sum(((g - m) / r) ** 2 for g, m, r in zip(grid, middle, radii, strict=True))
     labels = (far < 1).astype(np.uint8) + (far < 0.3)
     noise = np.random.default_rng(seed).random(shape)
     affine = np.diag([*[spacing] * len(shape), 1.0])
@@ -27,37 +27,43 @@ def blob(shape=(20, 24, 18), shift=0.0, size=6.0, spacing=1.0, seed=0):
     return Volume(image, affine, name="blob"), Volume(labels, affine, "labels", "blob labels")
 
 
-def write_cohort(folder: Path, count=6, labels=True, **options) -> Path:
-    """Files subject_0.nii.gz, subject_0_seg.nii.gz, ..."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for n in range(count):
-        image, segmentation = blob(shift=0.5 * n - 1, size=5 + 0.3 * n, seed=n, **options)
-        files.save(image, folder / f"subject_{n}.nii.gz")
-        if labels:
-            files.save(segmentation, folder / f"subject_{n}_seg.nii.gz")
-    return folder
-
-
-def run(steps):
-    """The end of a generator, and all it told on the way."""
-    told = []
+def end_of(steps):
+    """What a generator returns."""
     while True:
         try:
-            told.append(next(steps))
-        except StopIteration as finished:
-            return finished.value, told
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 @pytest.fixture
-def cohort_folder(tmp_path: Path) -> Path:
-    return write_cohort(tmp_path / "scans")
+def blob():
+    return make_blob
 
 
 @pytest.fixture
-def prepared(cohort_folder: Path, tmp_path: Path):
-    """Six scans, not aligned, one of them held out for nothing."""
-    from napari_voxelmorph.engine.training.data.config import DataConfig
-    from napari_voxelmorph.engine.training.data.opening import open_cohort
+def finished():
+    return end_of
 
-    steps = prepare(open_cohort(cohort_folder), tmp_path / "prepared", DataConfig(affine=False))
-    return run(steps)[0]
+
+@pytest.fixture
+def write_cohort(tmp_path: Path):
+    """Files subject_0.nii.gz, subject_0_seg.nii.gz, ... in the folder `scans`."""
+
+    def write(count=6, **options) -> Path:
+        folder = tmp_path / "scans"
+        folder.mkdir(exist_ok=True)
+        for n in range(count):
+            image, labels = make_blob(shift=0.5 * n - 1, size=5 + 0.3 * n, seed=n, **options)
+            files.save(image, folder / f"subject_{n}.nii.gz")
+            files.save(labels, folder / f"subject_{n}_seg.nii.gz")
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def prepared(write_cohort, tmp_path: Path):
+    """Six scans, not aligned, two of them held out."""
+    cohort = open_cohort(write_cohort())
+    return end_of(prepare(cohort, tmp_path / "prepared", DataConfig(affine=False)))
