@@ -73,7 +73,12 @@ class RegistrationConfig:
         step=0.1,
     )
     radius: int = _parameter(
-        2, "Window radius", "Local window of lncc, in voxels.", min=1, max=9, advanced=True
+        2,
+        "Window radius",
+        "Local window of lncc, in voxels; twice as many in 2-D.",
+        min=1,
+        max=9,
+        advanced=True,
     )
     iterations: tuple[int, ...] = _parameter(
         (100, 60, 20),
@@ -82,7 +87,7 @@ class RegistrationConfig:
         advanced=True,
     )
     refine_iterations: tuple[int, ...] = _parameter(
-        (0, 5, 10),
+        (0, 20, 20),
         "Refining iterations",
         "The same, when a network's deformation is refined; 0 skips a level.",
         advanced=True,
