@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_voxelmorph.engine.networks.resolution import double, halve
 from napari_voxelmorph.engine.networks.slabs import checkpointed, in_slabs
 
 Downsampling = Literal["max-pool", "strided"]
@@ -184,14 +185,3 @@ def crop(image: Tensor, shape: tuple[int, ...]) -> Tensor:
     for axis, n in enumerate(shape):
         image = image.narrow(axis + 2, 0, n)
     return image
-
-
-def halve(image: Tensor) -> Tensor:
-    """Max-pooling by two."""
-    pool = functional.max_pool3d if image.ndim == 5 else functional.max_pool2d
-    return pool(image, 2)
-
-
-def double(image: Tensor) -> Tensor:
-    """Nearest-neighbour upsampling by two."""
-    return functional.interpolate(image, scale_factor=2, mode="nearest")

@@ -11,10 +11,13 @@ from napari_voxelmorph.engine.errors import InputError, NotEnoughMemoryError
 from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.shelf import shelf
 from napari_voxelmorph.engine.training import loop
+from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.loop import train
 from napari_voxelmorph.engine.training.precision import choose_precision
+from napari_voxelmorph.engine.training.samples import PairsInMemory, Sample
 from napari_voxelmorph.engine.training.saving import to_shelf
 from napari_voxelmorph.engine.training.schedule import learning_rate
+from napari_voxelmorph.engine.training.start import first_network
 from napari_voxelmorph.engine.training.state import fresh, update_average, usable
 
 
@@ -251,3 +254,10 @@ def test_usable_is_a_copy(make_source, quick):
     with torch.no_grad():
         next(state.network.parameters()).zero_()
     assert next(copy.parameters()).abs().sum() > 0
+
+
+def test_first_weights_of_the_field() -> None:
+    empty = torch.zeros(1, 16, 16)
+    source = PairsInMemory([Sample(empty, empty)])
+    config = TrainingConfig(network="velocity", field_std=0.02)
+    assert 0.018 < first_network(source, config).field.weight.std() < 0.022
