@@ -105,6 +105,16 @@ class TrainingConfig:
     learning_rate: float = _parameter(
         5e-4, "Learning rate", "Largest step size.", min=1e-7, max=1.0, step=1e-4, advanced=True
     )
+    field_std: float = _parameter(
+        0.0,
+        "First field",
+        "Spread of the first weights that make the field; 0: the network's own, tiny. Images of "
+        "different contrast may need 0.01 to learn anything.",
+        min=0.0,
+        max=1.0,
+        step=1e-3,
+        advanced=True,
+    )
     weight_decay: float = _parameter(
         0.0, "Weight decay", "Of AdamW; 0: Adam.", min=0.0, max=1.0, step=1e-4, advanced=True
     )

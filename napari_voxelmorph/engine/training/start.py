@@ -85,7 +85,8 @@ def first_network(source: PairSource, config: TrainingConfig) -> RegistrationNet
         if config.network not in PRESETS:
             raise InputError(f"There is no network “{config.network}” in this version.")
         generator = torch.Generator().manual_seed(config.seed)
-        return build(replace(PRESETS[config.network], ndim=ndim), generator)
+        architecture = replace(PRESETS[config.network], ndim=ndim)
+        return build(architecture, generator, config.field_std or None)
     network, card = load_model(_model(config.start_from))
     if network.architecture.ndim != ndim:
         raise InputError(

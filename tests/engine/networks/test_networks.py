@@ -187,3 +187,11 @@ def test_strided_convolution_pads_at_the_far_end() -> None:
     network.up[0][0].weight.data[0, 0, 1, 1] = 1.0
     image = torch.arange(16.0).reshape(1, 1, 4, 4)
     assert torch.equal(network(image), image[..., ::2, ::2])
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_first_weights_of_the_field(name: str) -> None:
+    for given, low, high in ((None, 1e-6, 1.1e-3), (0.02, 0.018, 0.022)):
+        heads = dict(build(PRESETS[name], seeded(), given).named_modules())
+        spread = next(m for n, m in heads.items() if n.split(".")[-1] == "field").weight.std()
+        assert low < spread < high
