@@ -15,10 +15,10 @@ from napari_voxelmorph.engine.errors import FileFormatError
 from napari_voxelmorph.engine.geometry.jacobian import jacobian_determinant
 from napari_voxelmorph.engine.geometry.warp import warp
 from napari_voxelmorph.engine.keras_import import PUBLISHED_SPACE, import_keras, import_keras_model
+from napari_voxelmorph.engine.model_transfer import add
 from napari_voxelmorph.engine.networks.architecture import PRESETS
 from napari_voxelmorph.engine.networks.field_grid import displacement_of
 from napari_voxelmorph.engine.networks.space import Space
-from napari_voxelmorph.engine.model_transfer import add
 
 h5py = pytest.importorskip("h5py")
 
