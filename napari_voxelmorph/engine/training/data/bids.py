@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from importlib import import_module
@@ -93,6 +94,7 @@ def _files(folder: Path) -> list[_File]:
         ) from error
     if not folder.is_dir():
         raise InputError(f"There is no folder “{folder}”.")
+    _check_description(folder / "dataset_description.json")
     with reading(folder, "a BIDS data set"):
         layout = library.BIDSLayout(str(folder))
         found = [
@@ -103,6 +105,16 @@ def _files(folder: Path) -> list[_File]:
         ]
     found = [f for f in found if f.entities.get("sub")]
     return sorted(found, key=lambda f: ("derivatives" in f.path.parts, str(f.path)))
+
+
+def _check_description(path: Path) -> None:
+    """The library's own words on a damaged description help nobody."""
+    if not path.is_file():
+        return
+    with reading(path, "the description of a BIDS data set"):
+        values = json.loads(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(values, dict):
+            raise ValueError("it is no JSON object")
 
 
 def _entities(artifact: Any) -> dict[str, str]:

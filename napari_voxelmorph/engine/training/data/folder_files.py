@@ -64,7 +64,7 @@ def find_files(folder: Path, images: str = "", labels: str = "") -> list[File]:
         When there are too many to be one cohort.
     """
     files = []
-    for path in _walk(folder, 0):
+    for path in _walk(folder, 0, set()):
         files.append(_describe(path, folder, images, labels))
         if len(files) > _MOST:
             raise InputError(
@@ -77,7 +77,12 @@ def find_files(folder: Path, images: str = "", labels: str = "") -> list[File]:
     return volumes if any(f.role is Role.IMAGE for f in volumes) else files
 
 
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
+def _walk(folder: Path, depth: int, seen: set[str]) -> Iterator[Path]:
+    # A link may lead back up.
+    place = os.path.realpath(folder)
+    if place in seen:
+        return
+    seen.add(place)
     try:
         entries = sorted(os.scandir(folder), key=lambda e: e.name)
     except OSError:
@@ -91,7 +96,7 @@ def _walk(folder: Path, depth: int) -> Iterator[Path]:
             continue
         if entry.is_dir():
             if depth < _DEEPEST:
-                yield from _walk(path, depth + 1)
+                yield from _walk(path, depth + 1, seen)
         elif suffix_of(path, READERS) and not _second_of_pair(path):
             yield path
 

@@ -27,7 +27,8 @@ def open_cohort(path: Path | str, images: str = "", labels: str = "") -> Cohort:
     """
     path = Path(path)
     if path.is_dir():
-        if (path / "dataset_description.json").is_file() and not images:
+        described = (path / "dataset_description.json").is_file()
+        if described and not images and any(path.glob("sub-*/")):
             from napari_voxelmorph.engine.training.data.bids import cohort_from_bids
 
             cohort: Cohort = cohort_from_bids(path)

@@ -75,10 +75,24 @@ def test_another_kind_of_scan(tree: Path) -> None:
 
 
 def test_an_empty_tree_and_no_library(tree: Path, tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "sub-01").mkdir(parents=True)
     (tmp_path / "empty" / "dataset_description.json").write_text('{"Name": "x"}')
     with pytest.raises(InputError, match="no anatomical scan"):
         open_cohort(tmp_path / "empty")
     monkeypatch.setitem(sys.modules, "ancpbids", None)
     with pytest.raises(InputError, match=r"napari-voxelmorph\[bids\]"):
         open_cohort(tree)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", ""])
+def test_a_damaged_description(tree: Path, text: str) -> None:
+    (tree / "dataset_description.json").write_text(text)
+    with pytest.raises(FileFormatError, match=r"dataset_description\.json"):
+        open_cohort(tree)
+
+
+def test_a_description_beside_other_files_is_no_tree(tmp_path: Path) -> None:
+    (tmp_path / "dataset_description.json").write_text("{}")
+    for name in ("a.nii", "b.nii"):
+        (tmp_path / name).touch()
+    assert [s.name for s in open_cohort(tmp_path).subjects] == ["a", "b"]
