@@ -131,6 +131,13 @@ def test_interrupted_and_resumed(scans: Path, tmp_path: Path) -> None:
     assert read_card(run / "best").training["recipe"]["steps"] == done + 3
 
 
+def test_fine_tuning_keeps_the_models_space(scans: Path, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    given = ["--start-from", str(trained / "best"), "--steps", "2", "--spacing", "3", "--quiet"]
+    assert main(["train", str(scans), "--out", str(run), *given, *QUICK]) == 0
+    assert read_card(run / "best").space == read_card(trained / "best").space
+
+
 MISTAKES = {
     "DATA is missing": ["--out", "{tmp}/run"],
     "There is no file or folder": ["{tmp}/nowhere", "--out", "{tmp}/run"],

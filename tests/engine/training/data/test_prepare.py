@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -213,6 +214,22 @@ def test_a_place_that_cannot_be_written(write_cohort, tmp_path, finished) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(OutputError):
         finished(prepare(open_cohort(write_cohort()), tmp_path / "file" / "kept"))
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+    write_cohort, ready, tmp_path, monkeypatch
+) -> None:
+    write_cohort(count=3)
+
+    def full(file, arr):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OutputError, match="disk is full"):
+        patched.setattr(np, "save", full)
+        ready()
+    assert not list((tmp_path / "kept").glob("*.npy"))
+    assert len(ready().items) == 3
 
 
 # -- bad input --------------------------------------------------------------------------
