@@ -1,0 +1,359 @@
+"""The papers' experiments at our scale: networks trained on the hippocampus scans.
+
+    python benchmarks/papers.py                       # all experiments, into the cache folder
+    python benchmarks/papers.py losses sizes --steps 2000 --out tables.md
+
+200 small MR crops: 160 people to train on, 20 to validate, 20 to test; every network gets the
+same budget.  Scores are on 20 test pairs of different people, on the models' common grid;
+labels are warped by their nearest voxel.  Results are kept in the cache, so an interrupted run
+goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import torch
+
+from napari_voxelmorph.engine.checkpoints import load_model
+from napari_voxelmorph.engine.config import RegistrationConfig
+from napari_voxelmorph.engine.evaluation.metrics import dice, mean_dice
+from napari_voxelmorph.engine.geometry.jacobian import folding
+from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.geometry.warp import warp
+from napari_voxelmorph.engine.networks.field_grid import both_displacements, displacement_of
+from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.networks.probabilistic import sample
+from napari_voxelmorph.engine.training.config import TrainingConfig
+from napari_voxelmorph.engine.training.data.config import DataConfig
+from napari_voxelmorph.engine.training.data.source import CohortSource, preparing
+from napari_voxelmorph.engine.training.data.table import cohort_from_table
+from napari_voxelmorph.engine.training.loop import train
+
+DATA = Path(os.environ.get("NAPARI_VOXELMORPH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+TRAIN, HELD_OUT = 160, 20
+Row = dict[str, Any]
+
+LNCC = TrainingConfig(
+    network="velocity", similarity="lncc", radius=2, smoothness=0.5, learning_rate=1e-3
+)
+MSE = replace(LNCC, similarity="mse", smoothness=0.02)
+VM2 = replace(LNCC, network="voxelmorph-2", bidirectional=False)
+DIFF = replace(LNCC, network="voxelmorph-diff", similarity="mse", smoothness=10.0)
+
+
+class Bench:
+    """One call of this script: where things are, and how long networks are trained."""
+
+    def __init__(self, cache: Path, steps: int) -> None:
+        self.cache, self.steps = cache, steps
+        cache.mkdir(parents=True, exist_ok=True)
+
+    def source(self, name: str, scans: list[list[str]], config: TrainingConfig) -> CohortSource:
+        """Pairs of scans given as rows: image, labels, split, subject."""
+        table = self.cache / f"{name}.csv"
+        with table.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerows([["image", "labels", "split", "subject"], *scans])
+        data = DataConfig(multiple=8, held_out_pairs=10)
+        steps = preparing(cohort_from_table(table), config, self.cache / "prepared", data)
+        return _last(steps)
+
+    def trained(
+        self, name: str, scans: list[list[str]], config: TrainingConfig
+    ) -> tuple[RegistrationNetwork, CohortSource, float]:
+        """A network trained with `config`, from the cache if it is there; and its CPU seconds."""
+        config = replace(config, steps=self.steps, validate_every=max(1, self.steps // 8))
+        source = self.source(name, scans, config)
+        # Tables share networks: the folder is named after what was trained, not after the table.
+        story = json.dumps([dataclasses.asdict(config), scans])
+        folder = self.cache / "runs" / hashlib.sha256(story.encode()).hexdigest()[:16]
+        spent = folder / "cpu_seconds.json"
+        if not spent.is_file():
+            began = time.process_time()
+            _last(train(source, config, folder, resume=folder.exists()))
+            spent.write_text(json.dumps(time.process_time() - began))
+        network, _ = load_model(folder / "best")
+        return network, source, json.loads(spent.read_text())
+
+    def cell(self, name: str, compute: Callable[[], Row]) -> Row:
+        """A row of a table, from the cache if it is there."""
+        path = self.cache / f"{name}-{self.steps}.row.json"
+        if not path.is_file():
+            row = compute()
+            path.write_text(json.dumps(row))
+            print(name, {k: round(v, 4) for k, v in row.items()}, flush=True)
+        return dict(json.loads(path.read_text()))
+
+
+def _last(steps: Any) -> Any:
+    while True:
+        try:
+            next(steps)
+        except StopIteration as finished:
+            return finished.value
+
+
+def hippocampus(train_count: int = TRAIN, only: Callable[[Path], bool] | None = None) -> list:
+    """Rows of the table: the first 160 people train, the next 20 validate, the last 20 test."""
+    images = sorted((DATA / "hippocampus" / "images").glob("*.nii*"))
+    images = [p for p in images if only is None or only(p)]
+    held = min(HELD_OUT, len(images) // 4)
+    test, validation = images[-held:], images[-2 * held : -held]
+    parts = [
+        ("train", images[: -2 * held][:train_count]),
+        ("validation", validation),
+        ("test", test),
+    ]
+    return [
+        [str(p), str(p.parents[1] / "labels" / p.name), split, p.name.split(".")[0]]
+        for split, paths in parts
+        for p in paths
+    ]
+
+
+def floating(path: Path) -> bool:
+    """The scans that were stored as floating point numbers come from other scanner settings."""
+    return nibabel.load(path).get_data_dtype().kind == "f"
+
+
+def pairs(source: CohortSource) -> Iterator[Any]:
+    for moving, fixed in source.test_pairs(HELD_OUT):
+        yield source.sample(moving, fixed)
+
+
+def mean(rows: list[Row]) -> Row:
+    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+
+def overlap(moving: torch.Tensor, fixed: torch.Tensor, displacement: torch.Tensor | None) -> float:
+    if displacement is not None:
+        labels = moving[None, None].float()
+        moving = warp(labels, displacement[None], mode="nearest")[0, 0].to(fixed.dtype)
+    return mean_dice(dice(fixed.numpy(), moving.numpy()))
+
+
+def folds(displacement: torch.Tensor) -> Row:
+    """NDV in percent of the grid, and voxels whose central determinant is not positive."""
+    measured = folding(displacement.numpy())
+    return {"ndv": measured.ndv, "folded": measured.central * displacement[0].numel() / 100}
+
+
+@torch.inference_mode()
+def judged(network: RegistrationNetwork, source: CohortSource) -> Row:
+    """Dice before and after, of the inverse, folding; a mean over the test pairs."""
+    rows = []
+    for s in pairs(source):
+        began = time.process_time()
+        field = network(s.moving[None], s.fixed[None])
+        row: Row = {"before": overlap(s.moving_labels, s.fixed_labels, None)}
+        if network.architecture.output == "velocity":
+            forward, inverse = both_displacements(field, source.shape, network.architecture)
+            row["inverse"] = overlap(s.fixed_labels, s.moving_labels, inverse[0])
+        else:
+            forward = displacement_of(field, source.shape, network.architecture)
+        row["seconds"] = time.process_time() - began
+        row["dice"] = overlap(s.moving_labels, s.fixed_labels, forward[0])
+        rows.append({**row, **folds(forward[0])})
+    return mean(rows)
+
+
+def optimised(network: RegistrationNetwork | None, source: CohortSource) -> Row:
+    """The field optimiser alone, or from the network's result (instance optimisation)."""
+    from napari_voxelmorph.engine.geometry.field import Field
+    from napari_voxelmorph.engine.optimization.deformable import deform
+
+    rows = []
+    for s in pairs(source):
+        moving, fixed = (Volume(x[0].numpy(), np.eye(4)) for x in (s.moving, s.fixed))
+        config, start, began = RegistrationConfig(), None, time.process_time()
+        if network is not None:
+            kind = network.architecture
+            with torch.inference_mode():
+                data = network(s.moving[None], s.fixed[None])[0].numpy()
+            grid = np.full(3, float(kind.scale)), np.full(3, kind.offset)
+            start = Field(data, *grid, kind.output)
+            config = replace(config, transform=kind.output, iterations=(0, 40, 20))
+        field = _last(
+            deform(fixed, moving, np.eye(4), config, device=torch.device("cpu"), start=start)
+        )
+        u = torch.from_numpy(field.sample(np.zeros(3), np.ones(3), source.shape))
+        row = {"seconds": time.process_time() - began}
+        row["before"] = overlap(s.moving_labels, s.fixed_labels, None)
+        row["dice"] = overlap(s.moving_labels, s.fixed_labels, u)
+        rows.append({**row, **folds(u)})
+    return mean(rows)
+
+
+def losses(bench: Bench) -> str:
+    """Before / optimiser only / MSE / CC / + segmentation / diffeomorphic / + refinement."""
+    scans = hippocampus()
+    cells: list[tuple[str, TrainingConfig]] = [
+        ("VoxelMorph-2, MSE", replace(VM2, similarity="mse", smoothness=0.02)),
+        ("VoxelMorph-2, CC", VM2),
+        ("VoxelMorph-2, CC + segmentations", replace(VM2, segmentation_weight=1.0)),
+        ("velocity, MSE", MSE),
+        ("velocity, CC", LNCC),
+        ("velocity, CC + segmentations", replace(LNCC, segmentation_weight=1.0)),
+        ("pyramid, CC", replace(LNCC, network="pyramid")),
+        ("pyramid, CC + segmentations", replace(LNCC, network="pyramid", segmentation_weight=1.0)),
+        ("probabilistic (voxelmorph-diff), MSE", DIFF),
+    ]
+    source = bench.source("base", scans, LNCC)
+    alone = bench.cell("optimiser", lambda: optimised(None, source))
+    lines = [
+        "| method | Dice | NDV % | folded voxels | CPU s per pair | + refinement: Dice | NDV % |",
+        "|---|---|---|---|---|---|---|",
+        f"| before | {alone['before']:.3f} | | | | | |",
+        f"| optimiser only | {alone['dice']:.3f} | {alone['ndv']:.4f} | {alone['folded']:.1f} "
+        f"| {alone['seconds']:.2f} | | |",
+    ]
+    for label, config in cells:
+        name = _name("losses", label)
+        row = bench.cell(name, lambda n=name, c=config: judged(*bench.trained(n, scans, c)[:2]))
+        refined = bench.cell(
+            name + "-refined", lambda n=name, c=config: optimised(*bench.trained(n, scans, c)[:2])
+        )
+        lines.append(
+            f"| {label} | {row['dice']:.3f} | {row['ndv']:.4f} | {row['folded']:.1f} "
+            f"| {row['seconds']:.2f} | {refined['dice']:.3f} | {refined['ndv']:.4f} |"
+        )
+    return "\n".join(lines)
+
+
+def sizes(bench: Bench) -> str:
+    """Training-set sizes, each with and without refinement."""
+    lines = ["| scans to train on | Dice | + refinement |", "|---|---|---|"]
+    for count in (5, 20, 80, 160):
+        name = _name("size", str(count))
+        scans = hippocampus(count)
+        row = bench.cell(name, lambda n=name, s=scans: judged(*bench.trained(n, s, LNCC)[:2]))
+        refined = bench.cell(
+            name + "-refined", lambda n=name, s=scans: optimised(*bench.trained(n, s, LNCC)[:2])
+        )
+        lines.append(f"| {count} | {row['dice']:.3f} | {refined['dice']:.3f} |")
+    return "\n".join(lines)
+
+
+def directions(bench: Bench) -> str:
+    """Forward and inverse accuracy with and without the bidirectional loss."""
+    lines = ["| loss | forward Dice | inverse Dice | gap |", "|---|---|---|---|"]
+    for label, both in (("one direction", False), ("both directions", True)):
+        name, config = _name("directions", label), replace(LNCC, bidirectional=both)
+        row = bench.cell(
+            name, lambda n=name, c=config: judged(*bench.trained(n, hippocampus(), c)[:2])
+        )
+        gap = abs(row["dice"] - row["inverse"])
+        lines.append(f"| {label} | {row['dice']:.4f} | {row['inverse']:.4f} | {gap:.4f} |")
+    return "\n".join(lines)
+
+
+def samples(bench: Bench) -> str:
+    """Folded voxels of samples, with the diagonal and with the smoothed posterior."""
+    lines = ["| posterior | Dice of the mean | folded voxels per sample | NDV % of samples |"]
+    lines.append("|---|---|---|---|")
+    for posterior in ("diagonal", "smoothed"):
+        name, config = _name("samples", posterior), replace(DIFF, posterior=posterior)
+        row = bench.cell(name, lambda n=name, c=config: _sampled(bench, n, c))
+        lines.append(
+            f"| {posterior} | {row['dice']:.3f} | {row['folded']:.2f} | {row['ndv']:.5f} |"
+        )
+    return "\n".join(lines)
+
+
+@torch.inference_mode()
+def _sampled(bench: Bench, name: str, config: TrainingConfig) -> Row:
+    from napari_voxelmorph.engine.losses.variational import smoothing_sigma
+
+    network, source, _ = bench.trained(name, hippocampus(), config)
+    width = smoothing_sigma(config.smoothness) if config.posterior == "smoothed" else 0.0
+    generator, rows = torch.Generator().manual_seed(0), []
+    for s in pairs(source):
+        mean_, log_variance = network.distribution(s.moving[None], s.fixed[None])
+        at_mean = displacement_of(mean_, source.shape, network.architecture)[0]
+        score = overlap(s.moving_labels, s.fixed_labels, at_mean)
+        for _ in range(8):
+            velocity = sample(mean_, log_variance, generator, width)
+            u = displacement_of(velocity, source.shape, network.architecture)[0]
+            rows.append({"dice": score, **folds(u)})
+    return mean(rows)
+
+
+def cohorts(bench: Bench) -> str:
+    """Scans of one kind, a network of the other kind, and what fine-tuning to ten scans brings."""
+    other = hippocampus(80, lambda p: not floating(p))
+    own = hippocampus(10, floating)
+    name = _name("cohort", "other kind")
+    network, _, _ = bench.trained(name, other, LNCC)
+    base = bench.cache / "runs" / f"{name}-{bench.steps}" / "best"
+    source = bench.source("cohort own", own, LNCC)
+    short = Bench(bench.cache, max(1, bench.steps // 4))
+    tuned = replace(LNCC, start_from=str(base), learning_rate=LNCC.learning_rate / 2)
+    rows = [
+        (
+            "trained on 80 scans of the other kind",
+            bench.cell(name, lambda: judged(network, source)),
+        ),
+        (
+            "the same, fine-tuned to 10 of its own (a quarter of the steps)",
+            short.cell(
+                "cohort-tuned", lambda: judged(short.trained("cohort-tuned", own, tuned)[0], source)
+            ),
+        ),
+        (
+            "trained on these 10 alone (as many steps)",
+            short.cell(
+                "cohort-alone", lambda: judged(short.trained("cohort-alone", own, LNCC)[0], source)
+            ),
+        ),
+    ]
+    lines = ["| network | Dice | before |", "|---|---|---|"]
+    lines += [f"| {label} | {row['dice']:.4f} | {row['before']:.4f} |" for label, row in rows]
+    return "\n".join(lines)
+
+
+def _name(*words: str) -> str:
+    return "-".join("".join(c if c.isalnum() else "_" for c in w) for w in words)
+
+
+TABLES = {
+    "losses": losses,
+    "sizes": sizes,
+    "directions": directions,
+    "samples": samples,
+    "cohorts": cohorts,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tables", nargs="*", help=f"of {', '.join(TABLES)}; default: all")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache" / "napari-voxelmorph-papers"
+    )
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    bench = Bench(options.cache, options.steps)
+    text = f"Hippocampus, {options.steps} steps each.\n"
+    for name in options.tables or TABLES:
+        text += f"\n### {name}: {TABLES[name].__doc__}\n\n{TABLES[name](bench)}\n"
+        if options.out:
+            options.out.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
