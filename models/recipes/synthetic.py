@@ -17,6 +17,7 @@ displacement of pairs from one map is known, nothing is learnt for hundreds of s
 from __future__ import annotations
 
 import argparse
+import shutil
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,16 +25,10 @@ from typing import Any
 
 import torch
 
-from napari_voxelmorph.engine.checkpoints import save_model
-from napari_voxelmorph.engine.model_card import ModelCard
-from napari_voxelmorph.engine.networks.architecture import PRESETS as NETWORKS
-from napari_voxelmorph.engine.networks.registry import build
+from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.engine.training.config import TrainingConfig
-from napari_voxelmorph.engine.training.data.synthetic import SyntheticSource, synthetic_source
+from napari_voxelmorph.engine.training.data.synthetic import synthetic_source
 from napari_voxelmorph.engine.training.loop import train
-
-#: Standard deviation of the first weights of the field's head.
-FIELD_STD = 0.01
 
 
 @dataclass(frozen=True)
@@ -51,6 +46,7 @@ _BASE = TrainingConfig(
     segmentation_weight=1.0,
     augmentation=0.0,
     learning_rate=1e-3,
+    field_std=0.01,
     warm_up=50,
     decay="constant",
     validate_every=1000,
@@ -96,13 +92,17 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
+    options.out = options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
     former: Path | None = None
-    for stage in STAGES[options.model]:
-        folder = options.out / stage.name
-        if options.stage in (None, stage.name):
-            run(stage, folder, former, options)
-        former = folder / "best"
+    try:
+        for stage in STAGES[options.model]:
+            folder = options.out / stage.name
+            if options.stage in (None, stage.name):
+                run(stage, folder, former, options)
+            former = folder / "best"
+    except VoxelMorphError as error:
+        raise SystemExit(str(error)) from None
 
 
 def run(stage: Stage, folder: Path, former: Path | None, options: argparse.Namespace) -> None:
@@ -114,12 +114,11 @@ def run(stage: Stage, folder: Path, former: Path | None, options: argparse.Names
         data["spacing"] = options.spacing
     source = synthetic_source(options.model, options.maps, cache=options.out / "maps", **data)
     resume = options.resume and (folder / "last").is_dir()
-    first = options.out / "first"
-    if former is None:
-        if not first.is_dir():
-            save_first(source, stage.config, first)
-        former = first
-    config = replace(stage.config, start_from=str(former), device=options.device)
+    if options.resume and folder.is_dir() and not resume:
+        shutil.rmtree(folder)  # stopped before its first checkpoint
+    config = replace(stage.config, device=options.device)
+    if former is not None:
+        config = replace(config, start_from=str(former))
     if options.steps:
         config = replace(config, steps=options.steps)
     with closing(train(source, config, folder, resume=resume)) as steps:
@@ -133,13 +132,6 @@ def run(stage: Stage, folder: Path, former: Path | None, options: argparse.Names
                 print(
                     f"{stage.name} {step.step}: {terms}, {step.seconds_per_step:.2f} s", flush=True
                 )
-
-
-def save_first(source: SyntheticSource, config: TrainingConfig, folder: Path) -> None:
-    """A new network whose field is large enough at first for a gradient to begin with."""
-    architecture = replace(NETWORKS[config.network], ndim=len(source.shape))
-    network = build(architecture, torch.Generator().manual_seed(config.seed), FIELD_STD)
-    save_model(network, ModelCard("first weights", architecture, source.space), folder)
 
 
 if __name__ == "__main__":
