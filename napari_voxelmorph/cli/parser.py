@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
-from napari_voxelmorph.cli import models_parser, training_options
+from napari_voxelmorph.cli import models_parser, training_commands
 from napari_voxelmorph.cli.config_options import add_config_options
 
 _TOP = """\
@@ -102,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_apply(commands)
     _add_demo(commands)
     _add_models(commands)
-    _add_training(commands)
+    training_commands.add_commands(partial(_command, commands), _add_common)
     return parser
 
 
@@ -200,20 +201,6 @@ def _add_models(commands: Any) -> None:
     parser.set_defaults(command=_models)
 
 
-def _add_training(commands: Any) -> None:
-    options = training_options
-    for name, summary, text, more, add, command in (
-        ("train", "train a model on your own scans", options.TRAIN, options.TRAIN_EXAMPLES,
-         options.add_train_options, _train),
-        ("evaluate", "measure a model on many pairs", options.EVALUATE, options.EVALUATE_EXAMPLES,
-         options.add_evaluate_options, _evaluate),
-    ):  # fmt: skip
-        parser = _command(commands, name, summary, text, more)
-        add(parser)
-        _add_common(parser)
-        parser.set_defaults(command=command)
-
-
 def _command(
     commands: Any, name: str, summary: str, text: str, more: str
 ) -> argparse.ArgumentParser:
@@ -271,15 +258,3 @@ def _models(arguments: argparse.Namespace) -> None:
     from napari_voxelmorph.cli.models import models
 
     models(arguments)
-
-
-def _train(arguments: argparse.Namespace) -> None:
-    from napari_voxelmorph.cli.train import train
-
-    train(arguments)
-
-
-def _evaluate(arguments: argparse.Namespace) -> None:
-    from napari_voxelmorph.cli.evaluate import evaluate
-
-    evaluate(arguments)

@@ -13,7 +13,8 @@ from torch import Tensor
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.training.config import TrainingConfig
-from napari_voxelmorph.engine.training.data.augment import augmented, plan
+from napari_voxelmorph.engine.training.data.augment import augmented
+from napari_voxelmorph.engine.training.data.changes import plan
 from napari_voxelmorph.engine.training.data.config import DEFAULT, DataConfig
 from napari_voxelmorph.engine.training.data.pairing import (
     held_out_pairs,

@@ -8,12 +8,11 @@ import torch
 from scipy import ndimage
 
 from napari_voxelmorph.engine.training.data.augment import (
-    Change,
     augmented,
     change_image,
     change_points,
-    plan,
 )
+from napari_voxelmorph.engine.training.data.changes import Change, plan
 from napari_voxelmorph.engine.training.samples import Sample
 
 SHAPES = [(20, 23, 18), (31, 26)]
