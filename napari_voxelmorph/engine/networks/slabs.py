@@ -5,7 +5,7 @@ Neither changes a number.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 #: Results of a stage larger than this many numbers are computed in slabs of about so many.
 LARGEST = 2**26
+#: The same while training, for a stage that is computed again: it should fit the cache.
+LARGEST_AGAIN = 2**22
 
 
 def in_slabs(
@@ -39,15 +41,52 @@ def in_slabs(
     unit : int
         Planes that only make sense together: 2 for a stage that halves the resolution.
     """
+    if torch.is_grad_enabled():
+        return stage(*inputs)
+    result = None
+    for first, n, part in _slabs(stage, inputs, margin, channels, unit, LARGEST):
+        if part.shape[2] == n:
+            return part
+        if result is None:
+            result = _empty(part, n)
+        result.narrow(2, first, part.shape[2]).copy_(part)
+    assert result is not None
+    return result
+
+
+def again_in_slabs(
+    stage: Callable[..., Tensor], image: Tensor, margin: int, channels: int, unit: int = 1
+) -> Tensor:
+    """`in_slabs` for training: no slab's features are kept, each is computed again.
+
+    For a first stage, whose features are the largest and the cheapest.
+    """
+    numbers = image.shape[0] * channels * image[0, 0].numel()
+    if not torch.is_grad_enabled() or numbers <= LARGEST_AGAIN:
+        return in_slabs(stage, [image], margin, channels, unit)
+
+    def again(part: Tensor) -> Tensor:
+        return checkpointed(True, stage, part)
+
+    parts = [p for *_, p in _slabs(again, [image], margin, channels, unit, LARGEST_AGAIN)]
+    return torch.cat(parts, 2)
+
+
+def _slabs(
+    stage: Callable[..., Tensor],
+    inputs: Sequence[Tensor],
+    margin: int,
+    channels: int,
+    unit: int,
+    largest: int,
+) -> Iterator[tuple[int, int, Tensor]]:
+    """First plane of the result, how many it has in all, and the slab that begins there."""
     planes = [tensor.shape[2] for tensor in inputs]
     n = min(planes) // unit
     finest = inputs[planes.index(max(planes))]
     numbers = finest.shape[0] * channels * finest[0, 0].numel()
-    if torch.is_grad_enabled() or numbers <= LARGEST:
-        return stage(*inputs)
     # Not thinner than four margins: at most half as much is computed twice.
-    thickness = max(-(-n // -(-numbers // LARGEST)), 4 * margin)
-    result = None
+    thickness = max(-(-n // -(-numbers // largest)), 4 * margin)
     for first in range(0, n, thickness):
         last = min(first + thickness, n)
         low, high = max(first - margin, 0), min(last + margin, n)
@@ -58,12 +97,8 @@ def in_slabs(
             )
         )
         factor = part.shape[2] // (high - low)
-        if result is None:
-            result = _empty(part, n * factor)
         kept = part.narrow(2, (first - low) * factor, (last - first) * factor)
-        result.narrow(2, first * factor, (last - first) * factor).copy_(kept)
-    assert result is not None
-    return result
+        yield first * factor, n * factor, kept
 
 
 def _empty(like: Tensor, planes: int) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_voxelmorph.engine.networks.resolution import double, halve
-from napari_voxelmorph.engine.networks.slabs import checkpointed, in_slabs
+from napari_voxelmorph.engine.networks.slabs import again_in_slabs, checkpointed, in_slabs
 
 Downsampling = Literal["max-pool", "strided"]
 SLOPE = 0.2
@@ -93,7 +93,7 @@ class UNet(nn.Module):
                 x = checkpointed(checkpointing, _reduced, layer, x)
             elif level == 0 and self.scale > 1:
                 # Nobody looks at the largest features again: they need not be kept.
-                x = checkpointed(checkpointing, _first, layer, x)
+                x = _first(layer, x)
                 skips.append(x)
             else:
                 x = checkpointed(checkpointing, activated, layer, x)
@@ -124,7 +124,7 @@ def _reduced(layer: nn.Module, x: Tensor) -> Tensor:
 def _first(layer: nn.Module, x: Tensor) -> Tensor:
     """Convolved and halved."""
     channels = x.shape[1] + _width(layer)
-    return in_slabs(lambda part: halve(activated(layer, part)), [x], 1, channels, unit=2)
+    return again_in_slabs(lambda part: halve(activated(layer, part)), x, 1, channels, unit=2)
 
 
 def _decoded(

@@ -1,7 +1,7 @@
 """Which precision the convolutions of a training run in: a self-test decides.
 
-Some versions of cuDNN give wrong bfloat16 convolutions of large volumes, and some processors
-compute bfloat16 slower than float32: so both are run once on this machine and compared.
+What is right and faster for registering (`networks.precision`) need not be so with a gradient:
+so the network's own gradient is computed in both precisions, once, and compared.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
+from napari_voxelmorph.engine.networks.precision import bfloat16_is_good
 from napari_voxelmorph.engine.training.config import Precision
 from napari_voxelmorph.engine.training.objective import as_network_wants
 
@@ -30,9 +31,7 @@ def choose_precision(
     """ "float32", or "bfloat16" where it is wanted or the self-test finds it right and faster."""
     if wanted != "auto":
         return wanted
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        return "float32"
-    if device.type not in ("cpu", "cuda"):
+    if not bfloat16_is_good(str(device)):  # as it is for registering
         return "float32"
     generator = torch.Generator().manual_seed(0)
     size = tuple(min(n, _LARGEST) for n in shape)

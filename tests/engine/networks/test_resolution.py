@@ -4,6 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
+from napari_voxelmorph.engine.networks import slabs
+from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.networks.resolution import double, halve
 
 
@@ -39,3 +42,16 @@ def test_stays_in_bfloat16(function):
     assert result.dtype == torch.bfloat16
     result.sum().backward()
     assert image.grad.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("shape", [(32, 16, 32), (64, 48), (18, 16, 16)])
+def test_slabs_that_are_computed_again_change_no_gradient(shape, monkeypatch):
+    network = build(Architecture(ndim=len(shape)), torch.Generator().manual_seed(0), field_std=0.1)
+    pair = torch.rand(2, 1, 1, *shape, generator=torch.Generator().manual_seed(1))
+    slopes = []
+    for largest in (2**40, 4000):
+        monkeypatch.setattr(slabs, "LARGEST_AGAIN", largest)
+        network.zero_grad()
+        network(*pair).square().sum().backward()
+        slopes.append(torch.cat([p.grad.reshape(-1) for p in network.parameters()]))
+    assert torch.allclose(*slopes, rtol=1e-4, atol=1e-6 * float(slopes[0].abs().max()))

@@ -225,6 +225,10 @@ def test_precision_self_test(make_source, quick, monkeypatch):
 
     from napari_voxelmorph.engine.training import precision
 
+    monkeypatch.setattr(precision, "bfloat16_is_good", lambda device: False)
+    assert choose_precision(network, (32, 28), cpu, "auto") == "float32"
+    monkeypatch.setattr(precision, "bfloat16_is_good", lambda device: True)
+
     real, times = precision._gradient, iter([0, 2, 3, 4] * 2)
 
     def wrong(network, pair, dtype):
