@@ -146,9 +146,10 @@ class InputsSection(Section):
             label.setVisible(bool(text))
         count = sum(self.layer(role) is not None for role in COMPANIONS)
         self.more.set_text(f"{_MORE} ({count} chosen)" if count else _MORE)
-        both = [self.layer("moving"), self.layer("fixed")]
-        self.swap.setEnabled(any(layer is not None for layer in both))
-        self.show_both.setEnabled(None not in both and both[0] is not both[1])
+        moving, fixed = self.layer("moving"), self.layer("fixed")
+        self.swap.setEnabled(moving is not None or fixed is not None)
+        a_pair = None not in (moving, fixed) and moving is not fixed
+        self.show_both.setEnabled(a_pair and moving.ndim == fixed.ndim)
 
 
 def is_ours(layer: Any) -> bool:

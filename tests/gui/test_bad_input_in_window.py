@@ -14,9 +14,7 @@ GOOD = RNG.random((12, 14, 10)).astype(np.float32)
 @pytest.fixture
 def dock(make_napari_viewer, monkeypatch):
     monkeypatch.setenv("NAPARI_VOXELMORPH_SYNC", "1")
-    monkeypatch.setattr(
-        "napari_voxelmorph.gui.jobs.RegistrationJobs.warm_up", lambda self: ["cpu"]
-    )
+    monkeypatch.setattr("napari_voxelmorph.gui.jobs.RegistrationJobs.warm_up", lambda self: ["cpu"])
     viewer = make_napari_viewer()
     dock = RegisterDock(viewer)
     viewer.window.add_dock_widget(dock, name="Register", area="right")
@@ -50,6 +48,19 @@ def test_the_reason_is_in_the_window_and_the_button_waits(dock, moving, says):
     assert says in dock.inputs.message.text.text()
     assert "bad" in dock.inputs.message.text.text()
     assert not dock.controls.button.isEnabled()
+
+
+def test_a_slice_and_a_volume_are_not_shown_together(dock, qtbot, tmp_path):
+    import nibabel
+
+    for name, data in (("volume", GOOD), ("slice", GOOD[:, :, 0])):
+        nibabel.save(nibabel.Nifti1Image(data, np.eye(4)), tmp_path / f"{name}.nii.gz")
+    dock.opening.open_pair([str(tmp_path / "slice.nii.gz"), str(tmp_path / "volume.nii.gz")])
+    qtbot.waitUntil(lambda: len(dock.viewer.layers) == 2)
+    qtbot.waitUntil(lambda: not dock.runner.drawing)
+    assert dock.message.kind != "error"
+    assert not dock.inputs.show_both.isEnabled()
+    assert dock.controls.button.text() == "Moving is 2-D, fixed is 3-D"
 
 
 def test_a_segmentation_of_another_grid_is_named(dock):
