@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_voxelmorph.cli.config_options import config_from
 from napari_voxelmorph.cli.progress import Progress, duration
-from napari_voxelmorph.cli.results import Pair, prepare_folder, write_results
+from napari_voxelmorph.cli.results import Pair, output_folder, write_results
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
@@ -20,10 +20,10 @@ from napari_voxelmorph.engine.registration import Registrar, Registration
 def register(arguments: argparse.Namespace) -> None:
     """Run the command."""
     config = config_from(arguments)
-    folder = prepare_folder(arguments.out)
-    pair = read_pair(arguments)
-    start = read_matrix(arguments.start_matrix, pair) if arguments.start_matrix else None
-    run_and_write(pair, config, folder, start, arguments.threads, arguments.quiet)
+    with output_folder(arguments.out) as folder:
+        pair = read_pair(arguments)
+        start = read_matrix(arguments.start_matrix, pair) if arguments.start_matrix else None
+        run_and_write(pair, config, folder, start, arguments.threads, arguments.quiet)
 
 
 def run_and_write(
@@ -146,6 +146,12 @@ def read_matrix(path: str, pair: Pair) -> Matrix:
         matrix = np.array([[float(n) for n in row.split()] for row in rows if row.strip()])
     except ValueError as error:
         raise InputError(f"“{path}” is not a matrix: rows of numbers are expected.") from error
+    wanted = pair.fixed.ndim + 1
+    if matrix.shape == (wanted, wanted) and not abs(np.linalg.det(matrix)) > 0:
+        raise InputError(
+            f"The start matrix “{Path(path).name}” flattens space: it has no inverse. Give a matrix "
+            "from fixed world to moving world (mm) that turns, shifts and scales."
+        )
     check_affine(matrix, pair.fixed.ndim, Path(path).name)
     return matrix
 

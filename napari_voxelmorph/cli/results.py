@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +77,57 @@ def prepare_folder(out: str) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def output_folder(out: str) -> Iterator[Path]:
+    """`prepare_folder`; if the work fails, a folder that is then empty goes away again."""
+    was_there = Path(out).exists()
+    folder = prepare_folder(out)
+    try:
+        yield folder
+    except BaseException:
+        if not was_there:
+            with contextlib.suppress(OSError):  # not empty: somebody's files
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def all_together(folder: Path) -> Iterator[Path]:
+    """Give a folder to write into; what is there moves into `folder` once all is written.
+
+    So a full disk leaves the former result as it was, and never a mixture of two.
+    """
+    try:
+        stage = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    except OSError as error:
+        raise OutputError(f"Cannot write into “{folder}”: {error.strerror or error}.") from error
+    try:
+        yield stage
+        for new in sorted(stage.iterdir()):
+            target = folder / new.name
+            if target.is_dir():
+                os.replace(target, stage / f"former-{new.name}")
+            os.replace(new, target)
+    except OutputError as error:
+        raise OutputError(str(error).replace(str(stage), str(folder))) from error
+    except OSError as error:
+        raise OutputError(f"Cannot write into “{folder}”: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
 def write_results(result: Registration, pair: Pair, folder: Path, warnings: list[str]) -> str:
     """Write images, transform, session, report and picture; return a summary to print."""
     found = find(result, pair.labels(), pair.landmarks())
+    with all_together(folder) as stage:
+        written = _write_all(result, pair, stage, warnings, found)
+    return summary_of(result, found, {role: folder / path.name for role, path in written.items()})
+
+
+def _write_all(
+    result: Registration, pair: Pair, folder: Path, warnings: list[str], found: Findings
+) -> dict[str, Path]:
+    """Write everything into an empty folder; what is where."""
     ending = ".nii.gz"
     written = {
         "moved": folder / f"moved{ending}",
@@ -102,7 +153,7 @@ def write_results(result: Registration, pair: Pair, folder: Path, warnings: list
     report = summarize(result, found, names, warnings)
     report["command"] = sys.argv
     write_json(report, written["report"])
-    return summary_of(result, found, written)
+    return written
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
@@ -125,7 +176,7 @@ def summary_of(result: Registration, found: Findings, written: dict[str, Path]) 
     if found.landmark_error_mm is not None:
         lines.append(_row("Landmark error", _stages(found.landmark_error_mm, "{:.2f} mm")))
     for words, key, form in (
-        ("Largest displacement", "max_displacement_mm", "{:.1f} mm"),
+        ("Largest displacement, affine apart", "max_displacement_mm", "{:.1f} mm"),
         ("Folded volume (NDV)", "ndv_percent", "{:.4f} %"),
     ):
         if key in metrics:
@@ -140,7 +191,7 @@ def summary_of(result: Registration, found: Findings, written: dict[str, Path]) 
 
 
 def _row(words: str, value: str) -> str:
-    return f"  {words:<32}{value}"
+    return f"  {words:<36}{value}"
 
 
 def _stages(stages: Stages, form: str) -> str:

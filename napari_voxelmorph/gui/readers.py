@@ -29,8 +29,8 @@ def read(path: str | list[str]) -> list[LayerData]:
 
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
-        if is_session(Path(one)):
-            layers += _session_layers(one)
+        if session_in(Path(one)) is not None:
+            layers += _session_layers(str(session_in(Path(one))))
         else:
             layers.append(layer_from_volume(files.load(one, kind=None)))
     return layers
@@ -41,6 +41,11 @@ def is_session(folder: Path) -> bool:
     from napari_voxelmorph.engine.files import session
 
     return folder.is_dir() and (folder / session.INDEX).is_file()
+
+
+def session_in(folder: Path) -> Path | None:
+    """The session that a folder is, or that the command line wrote into it; else None."""
+    return next((f for f in (folder, folder / "session") if is_session(f)), None)
 
 
 def _session_layers(folder: str) -> list[LayerData]:
@@ -63,7 +68,7 @@ def _session_layers(folder: str) -> list[LayerData]:
 
 def _is_ours(path: Path) -> bool:
     if path.is_dir():
-        return is_session(path) or _holds_dicom(path)
+        return session_in(path) is not None or _holds_dicom(path)
     return path.name.lower().endswith(_ENDINGS)
 
 

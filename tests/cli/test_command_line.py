@@ -298,6 +298,49 @@ def test_unwritable_output_is_3_before_any_work(
     assert time.monotonic() - began < 5
 
 
+def test_a_full_disk_leaves_the_former_result_as_it_was(
+    result: Path, inputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OutputError("“report.png” was not written: the disk is full.")
+
+    def content() -> dict[str, bytes]:
+        return {str(p): p.read_bytes() for p in result.rglob("*") if p.is_file()}
+
+    before = content()
+    monkeypatch.setattr("napari_voxelmorph.cli.results.save_report", full)
+    pair = [str(inputs / "moving.nii.gz"), str(inputs / "fixed.nii.gz")]
+    says(["register", *pair, "--out", str(result), *QUICK], 3, "disk is full", capsys)
+    assert content() == before
+
+
+def test_a_result_replaces_the_former_whole(inputs: Path, tmp_path: Path) -> None:
+    pair = [str(inputs / "fixed.nii.gz"), str(inputs / "moving.nii.gz")]
+    for start in ("header", "centers"):
+        assert main(["register", *pair, "--out", str(tmp_path), "--start", start, *QUICK]) == 0
+    for file in ("report.json", "session/session.json"):
+        assert '"start": "centers"' in (tmp_path / file).read_text()
+    names = {p.name for p in tmp_path.iterdir()}
+    assert names == {"moved.nii.gz", "displacement.nii.gz", "session", "report.json", "report.png"}
+
+
+def test_bad_input_leaves_no_empty_folder(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed, out = str(inputs / "fixed.nii.gz"), tmp_path / "out"
+    says(["register", fixed, "missing.nii.gz", "--out", str(out)], 2, "missing", capsys)
+    assert not out.exists()
+
+
+def test_a_start_matrix_without_an_inverse_is_said_to_be_one(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savetxt(tmp_path / "flat.txt", np.diag([1.0, 1, 0, 1]))
+    pair = [str(inputs / "fixed.nii.gz"), str(inputs / "moving.nii.gz")]
+    given = ["--start-matrix", str(tmp_path / "flat.txt"), "--out", str(tmp_path)]
+    says(["register", *pair, *given], 2, "has no inverse", capsys)
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -26,7 +26,8 @@ def test_the_manifest_is_valid_and_every_command_imports(manager):
     manifest.validate_imports()
     assert manifest.display_name == "VoxelMorph"
     menus = manifest.contributions.menus
-    assert [item.command for item in menus["napari/layers/register"]] == [f"{NAME}.register"]
+    commands = [item.command for item in menus["napari/layers/register"]]
+    assert commands == [f"{NAME}.register", f"{NAME}.train"]
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mgz", ".nrrd", ".mha"])
@@ -87,6 +88,15 @@ def test_sample_pairs_come_with_all_that_belongs_to_them(manager, key, ndim):
                                                     "Points", "Points"]  # fmt: skip
     assert all(la.ndim == ndim for la in layers)
     assert [la.visible for la in layers] == [True, True, False, False, False, False]
+
+
+def test_the_folder_of_the_command_line_opens_by_its_session(tmp_path, pair_3d):
+    registration = Registration(pair_3d.fixed, pair_3d.moving, np.eye(4))
+    (tmp_path / "result").mkdir()
+    files.save_session(registration, tmp_path / "result" / "session")
+    opened = readers.get_reader(str(tmp_path / "result"))(str(tmp_path / "result"))
+    assert [kind for _, _, kind in opened] == ["image"] * 3
+    assert readers.get_reader(str(tmp_path)) is None
 
 
 def test_opened_sessions_show_in_the_dock(empty_window, qtbot, tmp_path, pair_2d):

@@ -181,7 +181,8 @@ def in_order(path: Path, slices: list[Slice], volume_index: int | None) -> list[
     if count > 1 and volume_index is None:
         raise InputError(
             f"The series of “{path.name}” holds {count} volumes of {len(places)} slices (time "
-            f"points or echoes); one is needed. Choose volume_index from 0 to {count - 1}."
+            f"points or echoes); one is needed. Choose volume_index from 0 to {count - 1}, "
+            "or extract one into a file of its own."
         )
     if volume_index is not None and not 0 <= volume_index < count:
         raise InputError(

@@ -87,7 +87,8 @@ def choose_volume(path: Path, shape: tuple[int, ...], volume_index: int | None) 
     if volume_index is None:
         raise InputError(
             f"“{path.name}” holds {count} volumes of {' x '.join(map(str, space))} voxels (time "
-            f"points or channels); one is needed. Choose volume_index from 0 to {count - 1}."
+            f"points or channels); one is needed. Choose volume_index from 0 to {count - 1}, "
+            "or extract one into a file of its own."
         )
     if not 0 <= volume_index < count:
         raise _no_such(path, volume_index, count)
