@@ -86,7 +86,7 @@ class UNet(nn.Module):
 
         With a `head`, a convolution of width 3, what it makes of them.
         """
-        x, skips = pad_to_multiple(image, self.multiple), []
+        x, skips = like_weights(pad_to_multiple(image, self.multiple), self.down[0]), []
         for level, layer in enumerate(self.down):
             if self.strided:
                 skips.append(x)
@@ -178,6 +178,20 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
         return image
     widths = [width for n in reversed(missing) for width in (0, n)]
     return functional.pad(image, widths)
+
+
+def like_weights(image: Tensor, layer: nn.Module) -> Tensor:
+    """With the channels last in memory where the layer's are.
+
+    Otherwise joining it to features would give a third order, and slow copies.
+    """
+    layout = torch.channels_last_3d if image.ndim == 5 else torch.channels_last
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    return (
+        image.contiguous(memory_format=layout)
+        if weight.is_contiguous(memory_format=layout)
+        else image
+    )
 
 
 def crop(image: Tensor, shape: tuple[int, ...]) -> Tensor:
