@@ -99,7 +99,8 @@ class TrainRunner:
             ready = readiness(dock.data.missing, data.looking, data.found, loaded, config)
         dock.controls.set_ready(ready.text, ready.enabled, loaded is not None)
         dock.data.set_fixed(self.running or (loaded is not None and loaded.choice is not None))
-        dock.recipe.set_fixed(self.running, loaded is not None)
+        # What is typed while a training is read would be overwritten by what is read.
+        dock.recipe.set_fixed(self.running or self._loading, loaded is not None)
         dock.progress.set_running(self.running)
         self.shelving.show(self._shown_folder(), self.history, self.running)
 
