@@ -68,7 +68,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _dock(viewer: Any) -> Any:
-    from napari_voxelmorph.gui.register_dock import RegisterDock
+    from napari_voxelmorph.gui.register.register_dock import RegisterDock
 
     dock = RegisterDock(viewer)
     viewer.window.add_dock_widget(dock, name="Register", area="right")

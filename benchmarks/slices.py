@@ -23,8 +23,8 @@ from napari.components import ViewerModel
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
-from napari_voxelmorph.gui.lazy import prepare
-from napari_voxelmorph.gui.views import PairView
+from napari_voxelmorph.gui.views.lazy import prepare
+from napari_voxelmorph.gui.views.views import PairView
 
 SHAPE = (160, 192, 224)
 TARGET_MS = 16.0

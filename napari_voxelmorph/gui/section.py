@@ -12,7 +12,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_voxelmorph.gui import memory
+from napari_voxelmorph.gui.background import memory
 
 
 class Section(QWidget):

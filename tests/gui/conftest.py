@@ -35,7 +35,7 @@ class FakeJobs:
 
     def check(self, pair: Any, config: Any) -> Any:
         from napari_voxelmorph.engine.pair_checks import warnings_for
-        from napari_voxelmorph.gui.jobs import Check, check_companions
+        from napari_voxelmorph.gui.register.jobs import Check, check_companions
 
         try:
             check_companions(pair)
@@ -45,7 +45,7 @@ class FakeJobs:
 
     def register(self, pair: Any, config: Any, start: Any, stopped: Any) -> Any:
         from napari_voxelmorph.engine.result import Registration
-        from napari_voxelmorph.gui.jobs import measured
+        from napari_voxelmorph.gui.register.jobs import measured
 
         self.asked.append((pair, config, start))
         self.steps_done = 0
@@ -98,7 +98,7 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobs]:
     """The fake engine of the next dock."""
-    from napari_voxelmorph.gui import runner
+    from napari_voxelmorph.gui.register import runner
 
     fake = FakeJobs()
     monkeypatch.setattr(runner, "RegistrationJobs", lambda: fake)
@@ -109,7 +109,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobs]:
 @pytest.fixture
 def empty_window(make_napari_viewer: Any, jobs: FakeJobs, qtbot: Any) -> Window:
     """A dock in a window without layers."""
-    from napari_voxelmorph.gui.register_dock import RegisterDock
+    from napari_voxelmorph.gui.register.register_dock import RegisterDock
 
     viewer = make_napari_viewer()
     dock = RegisterDock(viewer)
@@ -122,7 +122,7 @@ def window(empty_window: Window, pair_2d: Any) -> Window:
     """A dock with a pair chosen."""
     from napari.layers import Layer
 
-    from napari_voxelmorph.gui.display import layer_from_volume
+    from napari_voxelmorph.gui.views.display import layer_from_volume
 
     viewer, dock = empty_window.viewer, empty_window.dock
     empty_window.fixed = viewer.add_layer(Layer.create(*layer_from_volume(pair_2d.fixed)))

@@ -11,9 +11,14 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.gui.anatomy import PLANES, AnatomyView, camera_orientation, screen_letters
-from napari_voxelmorph.gui.display import layer_from_volume
-from napari_voxelmorph.gui.views import PairView
+from napari_voxelmorph.gui.views.anatomy import (
+    PLANES,
+    AnatomyView,
+    camera_orientation,
+    screen_letters,
+)
+from napari_voxelmorph.gui.views.display import layer_from_volume
+from napari_voxelmorph.gui.views.views import PairView
 
 AXIAL, CORONAL, SAGITTAL = (0, 1, 2), (1, 0, 2), (2, 0, 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_voxelmorph.gui.register_dock import RegisterDock
+from napari_voxelmorph.gui.register.register_dock import RegisterDock
 
 RNG = np.random.default_rng(0)
 GOOD = RNG.random((12, 14, 10)).astype(np.float32)
@@ -14,7 +14,9 @@ GOOD = RNG.random((12, 14, 10)).astype(np.float32)
 @pytest.fixture
 def dock(make_napari_viewer, monkeypatch):
     monkeypatch.setenv("NAPARI_VOXELMORPH_SYNC", "1")
-    monkeypatch.setattr("napari_voxelmorph.gui.jobs.RegistrationJobs.warm_up", lambda self: ["cpu"])
+    monkeypatch.setattr(
+        "napari_voxelmorph.gui.register.jobs.RegistrationJobs.warm_up", lambda self: ["cpu"]
+    )
     viewer = make_napari_viewer()
     dock = RegisterDock(viewer)
     viewer.window.add_dock_widget(dock, name="Register", area="right")

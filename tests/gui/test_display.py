@@ -11,7 +11,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.gui.display import (
+from napari_voxelmorph.gui.views.display import (
     contrast_limits,
     default_start,
     layer_from_volume,
@@ -19,7 +19,7 @@ from napari_voxelmorph.gui.display import (
     start_from_layers,
     volume_from_layer,
 )
-from napari_voxelmorph.gui.display_grid import AXIS_LABELS, DisplayGrid
+from napari_voxelmorph.gui.views.display_grid import AXIS_LABELS, DisplayGrid
 
 ORIENTATIONS = ["".join(c) for p in itertools.permutations(("RL", "AP", "SI"))
                 for c in itertools.product(*p)]  # fmt: skip

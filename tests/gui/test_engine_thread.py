@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtCore import QCoreApplication, QThread
 
-from napari_voxelmorph.gui.engine_thread import Busy, EngineThread
+from napari_voxelmorph.gui.background.engine_thread import Busy, EngineThread
 
 
 @pytest.fixture

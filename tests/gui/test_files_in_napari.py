@@ -9,8 +9,8 @@ from npe2 import PluginManifest, io_utils
 
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.result import Registration
-from napari_voxelmorph.gui import readers
-from napari_voxelmorph.gui.display import KEY, layer_from_volume, volume_from_layer
+from napari_voxelmorph.gui.files import readers
+from napari_voxelmorph.gui.views.display import KEY, layer_from_volume, volume_from_layer
 
 NAME = "napari-voxelmorph"
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from napari_voxelmorph.engine.geometry.jacobian import jacobian_determinant
-from napari_voxelmorph.gui import lazy_maps
-from napari_voxelmorph.gui.display_grid import DisplayGrid
-from napari_voxelmorph.gui.lazy import LazyArray, Scene, Stage, prepare
+from napari_voxelmorph.gui.views import lazy_maps
+from napari_voxelmorph.gui.views.display_grid import DisplayGrid
+from napari_voxelmorph.gui.views.lazy import LazyArray, Scene, Stage, prepare
 
 CODES = ("RAS", "LPI", "SRA", "AIL")
 KEYS = [
@@ -171,7 +171,7 @@ def test_swipe_puts_the_fixed_image_at_its_end(make_deformed_pair, code, axis, e
 
 
 def test_a_live_volume_may_be_coarse_but_keeps_its_shape(make_deformed_pair, monkeypatch):
-    monkeypatch.setattr("napari_voxelmorph.gui.lazy._MOST_LIVE", 100)
+    monkeypatch.setattr("napari_voxelmorph.gui.views.lazy._MOST_LIVE", 100)
     pair = make_deformed_pair()
     full = LazyArray(stage_of(pair), lazy_maps.moved)[...]
     coarse = LazyArray(stage_of(pair, coarse=True), lazy_maps.moved)

@@ -10,10 +10,10 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_voxelmorph.engine.config import DEFAULT
-from napari_voxelmorph.gui.jobs import Pair, RegistrationJobs
-from napari_voxelmorph.gui.method_section import MethodSection
-from napari_voxelmorph.gui.model_lines import ModelLine
-from napari_voxelmorph.gui.shelf_events import shelf_events
+from napari_voxelmorph.gui.models.model_lines import ModelLine
+from napari_voxelmorph.gui.models.shelf_events import shelf_events
+from napari_voxelmorph.gui.register.jobs import Pair, RegistrationJobs
+from napari_voxelmorph.gui.register.method_section import MethodSection
 
 FLAT = ModelLine("flat", "slices", "2-D", unsuited={2: "", 3: "for 2-D images; these are 3-D"})
 SOLID = ModelLine("solid", "heads", "3-D", unsuited={2: "for 3-D images; these are 2-D", 3: ""})

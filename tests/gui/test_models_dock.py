@@ -17,8 +17,8 @@ from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.networks.space import Space
-from napari_voxelmorph.gui.model_lines import curves_of
-from napari_voxelmorph.gui.shelf_events import shelf_events
+from napari_voxelmorph.gui.models.model_lines import curves_of
+from napari_voxelmorph.gui.models.shelf_events import shelf_events
 
 CURVES = {"loss": [[1, 0.9], [2, 0.5], [3, 0.4]], "validation dice": [[1, 0.5], [3, 0.6]]}
 
@@ -43,7 +43,7 @@ def tiny(folder: Path, **card: Any) -> Path:
 def dock(
     make_napari_viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Any:
-    from napari_voxelmorph.gui.models_dock import ModelsDock
+    from napari_voxelmorph.gui.models.models_dock import ModelsDock
 
     monkeypatch.setattr("napari_voxelmorph.engine.shelf.package_folders", list)
     monkeypatch.setenv("NAPARI_VOXELMORPH_SYNC", "1")

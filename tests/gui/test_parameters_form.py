@@ -8,8 +8,8 @@ import pytest
 
 from napari_voxelmorph.engine.config import DEFAULT, PRESETS, RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.gui.method_section import MethodSection
-from napari_voxelmorph.gui.parameters_form import ParametersForm
+from napari_voxelmorph.gui.register.method_section import MethodSection
+from napari_voxelmorph.gui.register.parameters_form import ParametersForm
 
 ODD = replace(DEFAULT, smoothness=1 / 3, tolerance=1.23456e-5, iterations=(7,), symmetric=True,
               affine="rigid", similarity="mind", resolution=2.5, radius=4)  # fmt: skip

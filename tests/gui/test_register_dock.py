@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
 
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.gui.display import layer_from_volume
+from napari_voxelmorph.gui.views.display import layer_from_volume
 
 
 def button(window):

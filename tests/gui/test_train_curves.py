@@ -7,9 +7,9 @@ import time
 import numpy as np
 import pytest
 
-from napari_voxelmorph.gui.chart import Chart
-from napari_voxelmorph.gui.chart_series import Series
-from napari_voxelmorph.gui.curve_points import Points, in_short, log_ticks, thinned, ticks
+from napari_voxelmorph.gui.charts.chart import Chart
+from napari_voxelmorph.gui.charts.chart_series import Series
+from napari_voxelmorph.gui.charts.curve_points import Points, in_short, log_ticks, thinned, ticks
 
 
 def test_the_running_mean_weighs_recent_points_more_and_leaves_nan_out():

@@ -14,11 +14,16 @@ from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.training.data.config import DataConfig
 from napari_voxelmorph.engine.training.samples import PairsInMemory, Sample
-from napari_voxelmorph.gui.train_words import duration
-from napari_voxelmorph.gui.training_choice import DataChoice, Scan, read_choice, write_choice
-from napari_voxelmorph.gui.training_data import left_out, look
-from napari_voxelmorph.gui.training_layers import belonging
-from napari_voxelmorph.gui.training_preview import as_pair, grid_affine, registered
+from napari_voxelmorph.gui.training.train_words import duration
+from napari_voxelmorph.gui.training.training_choice import (
+    DataChoice,
+    Scan,
+    read_choice,
+    write_choice,
+)
+from napari_voxelmorph.gui.training.training_data import left_out, look
+from napari_voxelmorph.gui.training.training_layers import belonging
+from napari_voxelmorph.gui.training.training_preview import as_pair, grid_affine, registered
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +204,7 @@ def test_times_are_told_in_two_figures():
 
 
 def test_runs_are_listed_newest_first_with_what_became_of_them(tmp_path):
-    from napari_voxelmorph.gui.training_runs import list_runs, new_run_folder
+    from napari_voxelmorph.gui.training.training_runs import list_runs, new_run_folder
 
     assert list_runs(tmp_path / "none") == []
     for name, step in (("2026-01-02 03-04-05 cohort", 40), ("2026-01-03 03-04-05 other", 100)):

@@ -17,12 +17,12 @@ from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.engine.training.config import RECIPES
 from napari_voxelmorph.engine.training.events import TrainingStep, Validation
-from napari_voxelmorph.gui import train_runner, train_shelving
-from napari_voxelmorph.gui.shelf_events import shelf_events
-from napari_voxelmorph.gui.train_dock import TrainDock
-from napari_voxelmorph.gui.training_choice import Found, write_choice
-from napari_voxelmorph.gui.training_jobs import ModelName, Progress
-from napari_voxelmorph.gui.training_preview import Picture, PreviewPair
+from napari_voxelmorph.gui.models.shelf_events import shelf_events
+from napari_voxelmorph.gui.training import train_runner, train_shelving
+from napari_voxelmorph.gui.training.train_dock import TrainDock
+from napari_voxelmorph.gui.training.training_choice import Found, write_choice
+from napari_voxelmorph.gui.training.training_jobs import ModelName, Progress
+from napari_voxelmorph.gui.training.training_preview import Picture, PreviewPair
 
 FOUND = Found("8 scans, all with segmentations", ["3-D, 9 × 9 × 9 voxels of 1 mm"], [],
               [("bad", "It is damaged.")], "", 2, (16, 16, 16))  # fmt: skip

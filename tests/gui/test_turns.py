@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_voxelmorph.gui.garbage import Hold
-from napari_voxelmorph.gui.turns import Turns
+from napari_voxelmorph.gui.background.garbage import Hold
+from napari_voxelmorph.gui.background.turns import Turns
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.gui.views import MODES, PairView
+from napari_voxelmorph.gui.views.views import MODES, PairView
 
 pytestmark = pytest.mark.gl
 LAS = np.array([[-1.0, 0, 0, 30], [0, 1, 0, -40], [0, 0, 1, 5], [0, 0, 0, 1]])

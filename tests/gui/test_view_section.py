@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_voxelmorph.gui.anatomy import PLANES
-from napari_voxelmorph.gui.modes import MODES
-from napari_voxelmorph.gui.view_section import ViewSection
-from napari_voxelmorph.gui.views import OVERLAYS, PairView
+from napari_voxelmorph.gui.register.view_section import ViewSection
+from napari_voxelmorph.gui.views.anatomy import PLANES
+from napari_voxelmorph.gui.views.modes import MODES
+from napari_voxelmorph.gui.views.views import OVERLAYS, PairView
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from napari.layers import Image, Labels, Points, Vectors
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.result import Registration
-from napari_voxelmorph.gui.commit import COMMITTABLE, keep
-from napari_voxelmorph.gui.display import KEY, volume_from_layer
-from napari_voxelmorph.gui.lazy import LazyArray
-from napari_voxelmorph.gui.views import MODES, OVERLAYS, PLANES, PairView
+from napari_voxelmorph.gui.views.commit import COMMITTABLE, keep
+from napari_voxelmorph.gui.views.display import KEY, volume_from_layer
+from napari_voxelmorph.gui.views.lazy import LazyArray
+from napari_voxelmorph.gui.views.views import MODES, OVERLAYS, PLANES, PairView
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""The engine thread and what keeps the window alive beside it."""

@@ -1,0 +1,1 @@
+"""The Models dock, and the choice of a model."""

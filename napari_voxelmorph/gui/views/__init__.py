@@ -1,0 +1,1 @@
+"""What is shown of a registration: lazy overlays, grids, marks."""
