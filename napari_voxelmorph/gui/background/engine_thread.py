@@ -21,6 +21,7 @@ from napari_voxelmorph.gui.background.engine_worker import (
     Worker,
     is_synchronous,
 )
+from napari_voxelmorph.gui.background.farewell import when_destroyed
 
 
 class Busy(RuntimeError):
@@ -51,7 +52,7 @@ class EngineThread(QObject):
         self._worker = worker = Worker(self._knocked.emit)
         self._knocked.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         # Qt deletes this object with its window: from then on nobody is at home.
-        self.destroyed.connect(lambda *_: worker.close())
+        when_destroyed(self, lambda: _shut(worker))
         _open_workers.add(worker)
 
     @property
@@ -143,6 +144,10 @@ class EngineThread(QObject):
         """Cancel all, wait a little, let go; True when the thread has ended."""
         self._newest.clear()
         return self._worker.close(seconds)
+
+
+def _shut(worker: Worker) -> None:
+    worker.close()
 
 
 _open_workers: weakref.WeakSet[Worker] = weakref.WeakSet()

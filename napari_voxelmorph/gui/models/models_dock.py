@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
+from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.charts.chart_series import ChartColors
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.models.model_details import ModelDetails
@@ -108,12 +109,12 @@ class ModelsDock(QWidget):
         theme.connect(self._on_theme)
         engine = self.engine
 
-        def leave(*_: Any) -> None:
+        def leave() -> None:
             engine.forget(*_LANES)
             shelf_events.changed.disconnect(self.refresh)
             theme.disconnect(self._on_theme)
 
-        self.destroyed.connect(leave)
+        when_destroyed(self, leave)
 
     # The list ---------------------------------------------------------------------------
 

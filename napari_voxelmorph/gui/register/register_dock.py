@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
+from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.files.opening import Opening
 from napari_voxelmorph.gui.files.sessions import session_of
 from napari_voxelmorph.gui.message import Message
@@ -148,7 +149,7 @@ class RegisterDock(QWidget):
         self.result.redo_asked.connect(self.runner.redo)
         self.result.save_asked.connect(self.runner.save)
         runner, inputs, layers, models = self.runner, self.inputs, self._on_layers, self.models
-        self.destroyed.connect(lambda *_: _leave(runner, inputs, events, layers, models))
+        when_destroyed(self, lambda: _leave(runner, inputs, events, layers, models))
 
     def refresh(self, *_: Any) -> None:
         """Say on the button what is missing; look closer at the pair a moment later."""

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.views.anatomy import PLANES
 from napari_voxelmorph.gui.views.commit import COMMITTABLE, add_kept, kept_data
 from napari_voxelmorph.gui.views.mode_settings import ModeSettings
@@ -68,7 +69,7 @@ class ViewSection(QWidget):
         pair_view.changed.connect(self.sync)
         pair_view.viewer.dims.events.order.connect(self._on_dims)
         pair_view.viewer.dims.events.ndisplay.connect(self._on_dims)
-        self.destroyed.connect(self._let_go(pair_view))
+        when_destroyed(self, self._let_go(pair_view))
         self.sync()
 
     # Building ---------------------------------------------------------------------------

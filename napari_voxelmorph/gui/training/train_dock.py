@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
+from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.charts.chart_series import ChartColors
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.models.shelf_events import shelf_events
@@ -92,14 +93,14 @@ class TrainDock(QWidget):
         viewer.theme.connect(self._on_theme)
         shelf_events.changed.connect(runner.refresh_models)
 
-        def leave(*_: Any) -> None:
+        def leave() -> None:
             runner.leave()
             layers.inserted.disconnect(self._on_layers)
             layers.removed.disconnect(self._on_layers)
             viewer.theme.disconnect(self._on_theme)
             shelf_events.changed.disconnect(runner.refresh_models)
 
-        self.destroyed.connect(leave)
+        when_destroyed(self, leave)
 
     def show_progress(self) -> None:
         """Fold what has been chosen away, so that the curves are in sight."""
