@@ -41,6 +41,11 @@ class Architecture:
         resolution (1/2, 1/4, ...); its decoder has as many lists, coarsest first, or fewer.
     symmetric : bool
         Exchanging the images negates the velocity exactly: ``v = (g(m, f) - g(f, m)) / 2``.
+    hyper : int
+        Hyperparameters, λ first, that the weights outside the encoder depend on
+        (`networks.hyper`).
+    rank : int
+        Directions in which those weights vary with them.
     """
 
     ndim: int = 3
@@ -54,6 +59,8 @@ class Architecture:
     channels: int = 1
     design: Design = "unet"
     symmetric: bool = False
+    hyper: int = 0
+    rank: int = 8
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoder", _widths(self.encoder, "encoder"))
@@ -83,6 +90,8 @@ class Architecture:
         _number("squarings", self.squarings, 0, 12, whole=True)
         _number("offset", self.offset, 0, self.scale - 1)
         _number("channels", self.channels, 1, 64, whole=True)
+        _number("hyper", self.hyper, 0, 4, whole=True)
+        _number("rank", self.rank, 1, 64, whole=True)
         if self.output != "velocity" and (
             self.probabilistic or self.symmetric or self.design == "pyramid"
         ):

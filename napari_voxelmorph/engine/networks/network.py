@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.hyper import (
+    MIDDLE,
+    set_condition,
+    weights_at_condition,
+)
 
 
 class RegistrationNetwork(nn.Module):
@@ -54,6 +62,26 @@ class RegistrationNetwork(nn.Module):
             Also when the architecture is not probabilistic.
         """
         raise InputError("This network gives a field without a variance: it is not probabilistic.")
+
+    @property
+    def middle(self) -> tuple[float, ...]:
+        """The hyperparameters in the middle of their range; empty without any."""
+        return (MIDDLE,) * self.architecture.hyper
+
+    def at(self, *values: float) -> Self:
+        """A copy for these hyperparameters (λ first, from 0 to 1): a network like any other.
+
+        Raises
+        ------
+        InputError
+            When the architecture has no hyperparameters, or other ones.
+        """
+        set_condition(self, values)
+        found = type(self)(replace(self.architecture, hyper=0))
+        weights = weights_at_condition(self)
+        found.load_state_dict({name: weights[name].clone() for name in found.state_dict()})
+        example = next(self.parameters())
+        return found.to(example.device).eval().requires_grad_(False)
 
     def check_pair(self, moving: Tensor, fixed: Tensor) -> None:
         """Raise `InputError` unless the tensors are images for this network, on one grid."""

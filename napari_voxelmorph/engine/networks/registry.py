@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.hyper import add_hypernetwork
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.probabilistic import ProbabilisticVoxelMorph
 from napari_voxelmorph.engine.networks.pyramid import Pyramid
@@ -33,6 +34,8 @@ def build(
         kind = Pyramid
     elif architecture.probabilistic:
         kind = ProbabilisticVoxelMorph
-    if field_std is None:
-        return kind(architecture, generator)
-    return kind(architecture, generator, field_std)
+    spread = () if field_std is None else (field_std,)
+    network = kind(architecture, generator, *spread)
+    if architecture.hyper:
+        add_hypernetwork(network, architecture.hyper, architecture.rank, generator)
+    return network

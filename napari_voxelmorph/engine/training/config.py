@@ -10,6 +10,7 @@ from napari_voxelmorph.engine.errors import InputError
 
 Network = Literal["pyramid", "velocity", "voxelmorph-1", "voxelmorph-2", "voxelmorph-diff"]
 Similarity = Literal["lncc", "mse", "mi", "none"]
+Hyper = Literal["none", "smoothness", "smoothness and segmentations"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
@@ -26,6 +27,12 @@ class TrainingConfig:
         "Network",
         "velocity: smooth and invertible, quick. pyramid: coarse to fine, more precise. voxelmorph-1, -2: "
         "the papers' displacement networks. voxelmorph-diff: with uncertainty.",
+    )
+    hyper: Hyper = _parameter(
+        "none",
+        "Hyperparameters",
+        "smoothness: one network for every λ, from following the images (0) to staying smooth (1); "
+        "the weights below hold in the middle. smoothness and segmentations: their weight as well.",
     )
     similarity: Similarity = _parameter(
         "lncc",
@@ -84,6 +91,13 @@ class TrainingConfig:
         min=1e-3,
         max=1.0,
         step=1e-3,
+        advanced=True,
+    )
+    fit: Literal["everything", "uncertainty"] = _parameter(
+        "everything",
+        "Fit",
+        "uncertainty: only how sure the network is, with the field that it already finds left as it "
+        "is; needs a model to start from.",
         advanced=True,
     )
     posterior: Literal["smoothed", "diagonal"] = _parameter(

@@ -65,11 +65,12 @@ def train(
             yield from run.validation_if_due()
             while state.step < config.steps:
                 began = time.perf_counter()
+                shares = run.set_condition()
                 batch = stack([next(samples) for _ in range(config.batch)], processes.device)
                 fields = predict_fields(
                     network, batch, config, noise=run.noise(), precision=run.precision
                 )
-                terms = loss_terms(fields, batch, config, run.scale, run.labels)
+                terms = loss_terms(fields, batch, config, run.scale, run.labels, shares)
                 torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
                 processes.average(p.grad for p in network.parameters() if p.grad is not None)
 

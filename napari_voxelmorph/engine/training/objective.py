@@ -22,6 +22,7 @@ from napari_voxelmorph.engine.networks.field_grid import to_image_grid
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.probabilistic import sample
 from napari_voxelmorph.engine.training.batch import Batch
+from napari_voxelmorph.engine.training.conditions import EVEN, Balance
 from napari_voxelmorph.engine.training.config import TrainingConfig
 
 
@@ -123,7 +124,12 @@ def posterior_smoothing(config: TrainingConfig, ndim: int) -> float:
 
 
 def loss_terms(
-    fields: Fields, batch: Batch, config: TrainingConfig, scale: int, labels: int = 0
+    fields: Fields,
+    batch: Batch,
+    config: TrainingConfig,
+    scale: int,
+    labels: int = 0,
+    shares: Balance = EVEN,
 ) -> dict[str, Tensor]:
     """The weighted terms by name; their sum is the loss.
 
@@ -136,30 +142,38 @@ def loss_terms(
         Image voxels per voxel of the field.
     labels : int
         Number of structures in the segmentations.
+    shares : Balance
+        Of a network with hyperparameters.
     """
     terms = {}
     if config.similarity != "none":
-        terms["similarity"] = _both(fields, lambda u, i: _similarity(u, batch, config, fields, i))
+        likeness = _both(fields, lambda u, i: _similarity(u, batch, config, fields, i))
+        terms["similarity"] = shares.similarity * likeness
     if fields.log_variance is not None:
-        terms["kl"] = kl_divergence(
+        # λ is the precision of the prior; the data's share falls on both.
+        terms["kl"] = shares.data * kl_divergence(
             fields.field,
             fields.log_variance,
-            config.smoothness,
+            config.smoothness * shares.precision,
             config.kl_mode,
             posterior_smoothing(config, fields.field.shape[1]),
         )
     elif config.smoothness > 0:
         # Differences of a coarse field are those of the fine one (both voxels grow alike); the
         # factor is the reference's, whose recommended weights are meant with it.
-        terms["smoothness"] = config.smoothness * scale * gradient_l2(fields.field)
+        terms["smoothness"] = (
+            shares.smoothness * config.smoothness * scale * gradient_l2(fields.field)
+        )
     if config.segmentation_weight > 0 and labels and batch.fixed_labels is not None:
         overlap = _both(fields, lambda u, i: _segmentations(u, batch, labels, i))
-        terms["segmentations"] = config.segmentation_weight * overlap
+        terms["segmentations"] = shares.segmentations * config.segmentation_weight * overlap
     if config.landmark_weight > 0:
         distance = _both(fields, lambda u, i: _landmarks(u, batch, i))
-        terms["landmarks"] = config.landmark_weight * distance
+        terms["landmarks"] = shares.data * config.landmark_weight * distance
     if config.field_weight > 0 and batch.displacement is not None:
-        terms["known field"] = config.field_weight * _known_field(fields.forward, batch)
+        terms["known field"] = (
+            shares.data * config.field_weight * _known_field(fields.forward, batch)
+        )
     if not terms:
         raise InputError(
             "Nothing is left to train on: choose a similarity, or give segmentations, landmarks or "

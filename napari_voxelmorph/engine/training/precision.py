@@ -14,7 +14,7 @@ from torch import Tensor
 
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.precision import bfloat16_is_good
-from napari_voxelmorph.engine.training.config import Precision
+from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.objective import as_network_wants
 
 #: Largest axis of the test images: enough to show, quick enough not to be noticed.
@@ -26,13 +26,18 @@ NAMES: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfl
 
 
 def choose_precision(
-    network: RegistrationNetwork, shape: tuple[int, ...], device: torch.device, wanted: Precision
+    network: RegistrationNetwork,
+    shape: tuple[int, ...],
+    device: torch.device,
+    config: TrainingConfig,
 ) -> str:
     """ "float32", or "bfloat16" where it is wanted or the self-test finds it right and faster."""
-    if wanted != "auto":
-        return wanted
+    if config.precision != "auto":
+        return config.precision
     if not bfloat16_is_good(str(device)):  # as it is for registering
         return "float32"
+    if config.fit == "uncertainty":  # the field has no gradient to compare
+        return "bfloat16"
     generator = torch.Generator().manual_seed(0)
     size = tuple(min(n, _LARGEST) for n in shape)
     image = torch.rand((2, 1, network.architecture.channels, *size), generator=generator)

@@ -19,7 +19,9 @@ from torch import Tensor
 from napari_voxelmorph.engine.checkpoints import load_model, save_model
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.model_card import ModelCard
+from napari_voxelmorph.engine.networks.hyper import set_condition
 from napari_voxelmorph.engine.training.batch import Batch
+from napari_voxelmorph.engine.training.conditions import Balance, balance, draw_condition
 from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.culprit import blame
 from napari_voxelmorph.engine.training.distributed import Team
@@ -63,6 +65,13 @@ class Run:
     @property
     def labels(self) -> int:
         return len(self.source.labels)
+
+    def set_condition(self) -> Balance:
+        """Draw the hyperparameters of the coming step, where the network has some."""
+        condition = draw_condition(self.config, self.state.step)
+        if condition:
+            set_condition(self.state.network, condition)
+        return balance(condition)
 
     def noise(self) -> list[torch.Generator] | None:
         """For each pair of the coming step, its own random numbers; None where none are drawn."""
@@ -126,6 +135,8 @@ class Run:
                 break
             yield self._step(phase)
         state.validated = state.step
+        if self.config.fit == "uncertainty":  # what is scored is the field, which stays
+            found = dataclasses.replace(found, best=True)
         if found.best:
             state.best, self.scores = rank(found), scores_of(found)
             save_best(state, self._card(), self.folder)

@@ -5,22 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from napari_voxelmorph.engine.checkpoints import load_model
 from napari_voxelmorph.engine.errors import InputError, NotEnoughMemoryError
-from napari_voxelmorph.engine.networks.architecture import PRESETS
-from napari_voxelmorph.engine.networks.network import RegistrationNetwork
-from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.provenance import installed
-from napari_voxelmorph.engine.shelf import find
 from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.distributed import Team
+from napari_voxelmorph.engine.training.first_network import first_network
 from napari_voxelmorph.engine.training.precision import NAMES, choose_precision
 from napari_voxelmorph.engine.training.run import Run
 from napari_voxelmorph.engine.training.run_folder import (
@@ -31,7 +26,6 @@ from napari_voxelmorph.engine.training.run_folder import (
     write_record,
 )
 from napari_voxelmorph.engine.training.samples import PairSource
-from napari_voxelmorph.engine.training.saving import model_of_run
 from napari_voxelmorph.engine.training.state import fresh, resume_state, same_for_all
 
 #: May differ when a run is resumed; the pairs per step of all processes together may not.
@@ -63,7 +57,7 @@ def opened(
                 _check_same(record, _record(source, config, team, ""))
                 state = resume_state(state, folder)
             else:
-                chosen = choose_precision(network, source.shape, team.device, config.precision)
+                chosen = choose_precision(network, source.shape, team.device, config)
                 record = _record(source, config, team, chosen)
                 write_record(folder, record)
             history = History(folder, state.step)
@@ -72,48 +66,17 @@ def opened(
         yield Run(source, config, folder, team, state, NAMES[precision], history, saved=state.step)
 
 
-def first_network(source: PairSource, config: TrainingConfig) -> RegistrationNetwork:
-    """A new network, or the one of the shelf that the training starts from.
-
-    Raises
-    ------
-    InputError
-        When the model registers images of another kind than the data are.
-    """
-    ndim = len(source.shape)
-    if not config.start_from:
-        if config.network not in PRESETS:
-            raise InputError(f"There is no network “{config.network}” in this version.")
-        generator = torch.Generator().manual_seed(config.seed)
-        architecture = replace(PRESETS[config.network], ndim=ndim)
-        return build(architecture, generator, config.field_std or None)
-    network, card = load_model(_model(config.start_from))
-    if network.architecture.ndim != ndim:
-        raise InputError(
-            f"The model “{card.name}” registers {network.architecture.ndim}-D images and these "
-            f"are {ndim}-D. Start from another model, or from none."
-        )
-    wanted, given = (replace(s, shape=None).to_json() for s in (card.space, source.space))
-    unlike = [f"{k} {wanted[k]!r} (here {given[k]!r})" for k in wanted if wanted[k] != given[k]]
-    if unlike:
-        raise InputError(
-            f"The model “{card.name}” was trained on images prepared otherwise: "
-            f"{', '.join(unlike)}. Prepare these in the model's space, or start from none."
-        )
-    return network.requires_grad_(True)
-
-
-def _model(name: str) -> Path:
-    path = Path(name)
-    return model_of_run(path) if path.is_dir() else find(name)
-
-
 def check_recipe(source: PairSource, config: TrainingConfig) -> None:
     """Raise `InputError` when the recipe asks for what the data do not have, or for nothing."""
     if config.segmentation_weight > 0 and not source.labels:
         raise InputError(
             "The recipe uses segmentations and the data have none. Give segmentations, or set "
             "“Segmentation weight” to 0."
+        )
+    if config.hyper == "smoothness and segmentations" and not config.segmentation_weight:
+        raise InputError(
+            "The segmentations' weight is to vary and is 0: set “Segmentation weight” above 0, or "
+            "“Hyperparameters” to smoothness."
         )
     weights = (config.segmentation_weight, config.landmark_weight, config.field_weight)
     if config.similarity == "none" and not any(weights):

@@ -12,12 +12,12 @@ from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.shelf import shelf
 from napari_voxelmorph.engine.training import loop
 from napari_voxelmorph.engine.training.config import TrainingConfig
+from napari_voxelmorph.engine.training.first_network import first_network
 from napari_voxelmorph.engine.training.loop import train
 from napari_voxelmorph.engine.training.precision import choose_precision
 from napari_voxelmorph.engine.training.samples import PairsInMemory, Sample
 from napari_voxelmorph.engine.training.saving import to_shelf
 from napari_voxelmorph.engine.training.schedule import learning_rate
-from napari_voxelmorph.engine.training.start import first_network
 from napari_voxelmorph.engine.training.state import fresh, update_average, usable
 
 
@@ -216,17 +216,18 @@ def test_bfloat16_trains_too(short, make_source):
 
 
 def test_precision_self_test(make_source, quick, monkeypatch):
-    from napari_voxelmorph.engine.training.start import first_network
-
     network, cpu = first_network(make_source(), quick), torch.device("cpu")
-    assert choose_precision(network, (32, 28), cpu, "bfloat16") == "bfloat16"
-    assert choose_precision(network, (32, 28), cpu, "auto") in ("float32", "bfloat16")
+    auto = replace(quick, precision="auto")
+    assert (
+        choose_precision(network, (32, 28), cpu, replace(quick, precision="bfloat16")) == "bfloat16"
+    )
+    assert choose_precision(network, (32, 28), cpu, auto) in ("float32", "bfloat16")
     assert all(p.grad is None for p in network.parameters())
 
     from napari_voxelmorph.engine.training import precision
 
     monkeypatch.setattr(precision, "bfloat16_is_good", lambda device: False)
-    assert choose_precision(network, (32, 28), cpu, "auto") == "float32"
+    assert choose_precision(network, (32, 28), cpu, auto) == "float32"
     monkeypatch.setattr(precision, "bfloat16_is_good", lambda device: True)
 
     real, times = precision._gradient, iter([0, 2, 3, 4] * 2)
@@ -236,9 +237,9 @@ def test_precision_self_test(make_source, quick, monkeypatch):
         return slope if dtype == torch.float32 else slope.flip(0)
 
     monkeypatch.setattr(precision.time, "perf_counter", lambda: next(times))
-    assert choose_precision(network, (32, 28), cpu, "auto") == "bfloat16"  # twice as fast
+    assert choose_precision(network, (32, 28), cpu, auto) == "bfloat16"  # twice as fast
     monkeypatch.setattr(precision, "_gradient", wrong)
-    assert choose_precision(network, (32, 28), cpu, "auto") == "float32"  # fast, but wrong
+    assert choose_precision(network, (32, 28), cpu, auto) == "float32"  # fast, but wrong
 
 
 def test_checkpointing_changes_no_number(make_source, quick, tmp_path):
@@ -251,8 +252,6 @@ def test_checkpointing_changes_no_number(make_source, quick, tmp_path):
 
 
 def test_usable_is_a_copy(make_source, quick):
-    from napari_voxelmorph.engine.training.start import first_network
-
     state = fresh(first_network(make_source(), quick), quick)
     copy = usable(state)
     with torch.no_grad():
