@@ -61,4 +61,6 @@ $(VENV)/.developer: $(VENV)/.user
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[pyqt6,testing]"
 	@# An oracle for the folding measures; its own pins are old (numpy < 2), its code is not.
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps digital-diffeomorphism
+	@# An oracle for FreeSurfer's files; it is compiled, and without a compiler its tests are skipped.
+	-@$(BIN)/python -m pip install --quiet -c constraints.txt surfa
 	@touch $@

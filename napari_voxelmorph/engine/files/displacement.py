@@ -8,7 +8,7 @@ LPS millimetres.  It is the whole map: with it nothing else is needed, the affin
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel
@@ -20,17 +20,21 @@ from napari_voxelmorph.engine.files import frames, nifti
 from napari_voxelmorph.engine.files.images import suffix_of
 from napari_voxelmorph.engine.files.nifti_writing import set_place, write_image
 from napari_voxelmorph.engine.files.reading import damaged, reading
+from napari_voxelmorph.engine.files.transforms.chain import Shift
+from napari_voxelmorph.engine.files.transforms.dense import (
+    registration_from,
+    transformed,
+    vectors_of,
+)
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.writing import writing
-from napari_voxelmorph.engine.geometry.field import Field
-from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.pair_checks import check_same_grid
 from napari_voxelmorph.engine.result import Registration
 
 _WHAT = "a displacement field"
 #: ITK refuses a NIfTI grid whose axes are further from right angles than this (cosine).
 _MOST_SHEAR = 1e-4
-#: Points of a grid that are enough to find its affine part.
-_FIT_POINTS = 20_000
 
 
 def save_displacement(
@@ -74,18 +78,12 @@ def save_displacement(
 
 
 def _vectors(registration: Registration, inverse: bool) -> NDArray[np.float32]:
-    """T(p) - p in ITK's millimetres, (X, Y, Z, 1, 3) or (X, Y, 1, 1, 2); one plane at a time."""
-    grid, other = registration.fixed, registration.moving
-    move = registration.fixed_to_moving
-    if inverse:
-        grid, other, move = other, grid, registration.moving_to_fixed
-    vectors = np.empty((*grid.shape, *(1,) * (4 - grid.ndim), grid.ndim), np.float32, order="F")
-    to_itk, other_to_itk = frames.itk_affine(grid), frames.world_to_itk(other)
-    for start in range(grid.shape[0]):
-        voxels = _plane_voxels(start, grid.shape)
-        there = _apply(other_to_itk, move(_apply(grid.affine, voxels)))
-        vectors[start] = (there - _apply(to_itk, voxels)).reshape(vectors.shape[1:])
-    return vectors
+    """T(p) - p in ITK's millimetres, (X, Y, Z, 1, 3) or (X, Y, 1, 1, 2)."""
+    way = one_way(registration, inverse)
+    found = vectors_of(way, frames.itk_affine(way.grid), frames.world_to_itk(way.other))
+    return np.moveaxis(
+        found.reshape(way.grid.ndim, *way.grid.shape, *(1,) * (4 - way.grid.ndim)), 0, -1
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,24 +123,11 @@ class DisplacementFile:
             check_same_grid(fixed, self.grid, "fixed image")
         target = self.grid if fixed is None else fixed
         from_itk = np.asarray(np.linalg.inv(frames.world_to_itk(moving)), np.float64)
-        voxels = _some_voxels(self.grid.shape)
-        affine = _best_affine(
-            _apply(self.grid.affine, voxels.astype(np.float64)),
-            _apply(from_itk, self._there(voxels.astype(int))),
+        to_itk = frames.world_to_itk(self.grid)
+        shift = Shift(self.vectors, replace(self.grid, affine=frames.itk_affine(self.grid)))
+        return registration_from(
+            lambda p: transformed(from_itk, shift(transformed(to_itk, p))), target, moving
         )
-        back = np.asarray(np.linalg.inv(affine @ self.grid.affine) @ from_itk, np.float64)
-        u = np.empty_like(self.vectors)
-        for start in range(self.grid.shape[0]):
-            plane = _plane_voxels(start, self.grid.shape)
-            step = _apply(back, self._there(plane.astype(int))) - plane
-            u[:, start] = step.T.reshape(u[:, start].shape)
-        field = Field(u, np.ones(self.grid.ndim), np.zeros(self.grid.ndim), "displacement")
-        return Registration(target, moving, affine, field)
-
-    def _there(self, voxels: NDArray[np.int64]) -> NDArray[np.float64]:
-        """ITK points to which voxels (N, D) are mapped."""
-        here = _apply(frames.itk_affine(self.grid), voxels.astype(np.float64))
-        return here + self.vectors[(slice(None), *voxels.T)].T
 
 
 def load_displacement(path: str | os.PathLike[str]) -> DisplacementFile:
@@ -180,37 +165,3 @@ def load_displacement(path: str | os.PathLike[str]) -> DisplacementFile:
         empty = np.broadcast_to(np.uint8(0), shape[:ndim])
         grid = Volume(empty, affine, name=path.name, oriented=not picture)
     return DisplacementFile(vectors, grid)
-
-
-def _plane_voxels(start: int, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Indices (N, D) of all voxels with first index `start`, in C order."""
-    axes = [np.array([start]), *[np.arange(n) for n in shape[1:]]]
-    grid = np.meshgrid(*axes, indexing="ij")
-    return np.stack([g.reshape(-1) for g in grid], axis=1).astype(np.float64)
-
-
-def _some_voxels(shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Indices of a regular selection of voxels, corners included."""
-    each = max(2, int(_FIT_POINTS ** (1 / len(shape))))
-    axes = [np.unique(np.linspace(0, n - 1, min(n, each)).round()) for n in shape]
-    grid = np.meshgrid(*axes, indexing="ij")
-    return np.stack([g.reshape(-1) for g in grid], axis=1).astype(np.float64)
-
-
-def _best_affine(here: NDArray[np.float64], there: NDArray[np.float64]) -> Matrix:
-    """Affine (D + 1, D + 1) nearest to the map `here` -> `there`; identity when there is none."""
-    ndim = here.shape[1]
-    affine = np.eye(ndim + 1)
-    middle = here.mean(axis=0)
-    columns = np.hstack([here - middle, np.ones((len(here), 1))])
-    solution, _, rank, _ = np.linalg.lstsq(columns, there, rcond=None)
-    linear = solution[:ndim].T
-    if rank < ndim + 1 or not 1e-3 < np.linalg.det(linear) < 1e3:
-        return affine
-    affine[:ndim, :ndim] = linear
-    affine[:ndim, ndim] = solution[ndim] - linear @ middle
-    return affine
-
-
-def _apply(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(points @ matrix[:-1, :-1].T + matrix[:-1, -1])
