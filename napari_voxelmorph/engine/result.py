@@ -157,6 +157,16 @@ class Registration:
         """
         return self._warp_ids(volume, kernels.MAJORITY, 0, index, inverse)
 
+    def label_entropy(
+        self, volume: Volume, index: tuple[Any, ...] | None = None
+    ) -> NDArray[np.float32]:
+        """How undecided `warp_labels` is: entropy (bits) of the labels' shares, 0 to 3.
+
+        0 where all neighbours have one label; 1 where two have the same share.
+        """
+        image, _ = voxels_of(volume, as_ids=True)
+        return self._resample(volume, image, kernels.ENTROPY, 0.0, index, False)
+
     def _warp_ids(
         self,
         volume: Volume,
