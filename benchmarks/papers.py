@@ -47,7 +47,12 @@ TRAIN, HELD_OUT = 160, 20
 Row = dict[str, Any]
 
 LNCC = TrainingConfig(
-    network="velocity", similarity="lncc", radius=2, smoothness=0.5, learning_rate=1e-3
+    network="velocity",
+    similarity="lncc",
+    radius=2,
+    smoothness=0.5,
+    learning_rate=1e-3,
+    precision="bfloat16",
 )
 MSE = replace(LNCC, similarity="mse", smoothness=0.02)
 VM2 = replace(LNCC, network="voxelmorph-2", bidirectional=False)
@@ -77,9 +82,7 @@ class Bench:
         """A network trained with `config`, from the cache if it is there; and its CPU seconds."""
         config = replace(config, steps=self.steps, validate_every=max(1, self.steps // 8))
         source = self.source(name, scans, config)
-        # Tables share networks: the folder is named after what was trained, not after the table.
-        story = json.dumps([dataclasses.asdict(config), scans])
-        folder = self.cache / "runs" / hashlib.sha256(story.encode()).hexdigest()[:16]
+        folder = self.folder(scans, config)
         spent = folder / "cpu_seconds.json"
         if not spent.is_file():
             began = time.process_time()
@@ -87,6 +90,12 @@ class Bench:
             spent.write_text(json.dumps(time.process_time() - began))
         network, _ = load_model(folder / "best")
         return network, source, json.loads(spent.read_text())
+
+    def folder(self, scans: list[list[str]], config: TrainingConfig) -> Path:
+        """Tables share networks: named after what is trained, not after the table."""
+        config = replace(config, steps=self.steps, validate_every=max(1, self.steps // 8))
+        story = json.dumps([dataclasses.asdict(config), scans])
+        return self.cache / "runs" / hashlib.sha256(story.encode()).hexdigest()[:16]
 
     def cell(self, name: str, compute: Callable[[], Row]) -> Row:
         """A row of a table, from the cache if it is there."""
@@ -297,7 +306,7 @@ def cohorts(bench: Bench) -> str:
     own = hippocampus(10, floating)
     name = _name("cohort", "other kind")
     network, _, _ = bench.trained(name, other, LNCC)
-    base = bench.cache / "runs" / f"{name}-{bench.steps}" / "best"
+    base = bench.folder(other, LNCC) / "best"
     source = bench.source("cohort own", own, LNCC)
     short = Bench(bench.cache, max(1, bench.steps // 4))
     tuned = replace(LNCC, start_from=str(base), learning_rate=LNCC.learning_rate / 2)

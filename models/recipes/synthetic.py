@@ -10,8 +10,9 @@ any-2d needs nothing but noise.  Ctrl-C stops; ``--resume`` goes on.  The run fo
 
     napari-voxelmorph evaluate run/best SCANS --out scores
 
-Three stages, each starting from the former's weights.  Without the first, in which the true
-displacement of pairs from one map is known, nothing is learnt for hundreds of steps.
+Four stages, each starting from the former's weights.  Without the first, in which the true
+displacement of pairs from one map is known, nothing is learnt for hundreds of steps; from the
+second on the network is one for every λ; the last fits only how sure it is.
 """
 
 from __future__ import annotations
@@ -49,31 +50,46 @@ _BASE = TrainingConfig(
     field_std=0.01,
     warm_up=50,
     decay="constant",
-    validate_every=1000,
+    validate_every=500,
+    precision="bfloat16",
 )
-BRAIN = [
-    Stage(
-        "start",
-        replace(_BASE, field_weight=0.3, smoothness=0.3, bidirectional=False, steps=1500),
-        {"known": True, "easiest": 0.0, "hardest": 0.5, "ramp": 1000},
-    ),
-    Stage(
-        "hard",
-        replace(_BASE, smoothness=1.0, learning_rate=7e-4, steps=40000, average=0.999),
-        {"easiest": 0.3, "hardest": 1.0, "ramp": 10000, "seed": 1},
-    ),
-    Stage(
-        "fine",
-        replace(_BASE, smoothness=1.0, learning_rate=3e-4, steps=20000, average=0.999,
-                decay="cosine"),
-        {"easiest": 1.0, "hardest": 1.0, "ramp": 0, "seed": 2},
-    ),
-]  # fmt: skip
+#: λ = 0.5 weighs the smoothness by this much.
+_HYPER = replace(_BASE, hyper="smoothness", smoothness=0.5, average=0.999)
+_COARSE: dict[str, Any] = {"shape": (56, 64, 80), "spacing": 3.0}
+_FINE: dict[str, Any] = {"shape": (80, 96, 112), "spacing": 2.0}
+_EASY: dict[str, Any] = {"known": True, "easiest": 0.0, "hardest": 0.5, "ramp": 1000}
+_HARDER: dict[str, Any] = {"easiest": 0.3, "hardest": 1.0, "ramp": 3000, "seed": 1}
+_HARD: dict[str, Any] = {"easiest": 1.0, "hardest": 1.0, "ramp": 0, "seed": 2}
+_SURE = replace(
+    _HYPER, fit="uncertainty", segmentation_weight=30.0, smoothness=15.0, average=0.0,
+    learning_rate=3e-4, steps=500, decay="cosine",
+)  # fmt: skip
+
+
+def stages(
+    coarse: dict[str, Any], fine: dict[str, Any], batch: int, fine_rate: float
+) -> list[Stage]:
+    """From pairs of one map with known displacements to the worst of scans, for every λ."""
+    made = [
+        Stage(
+            "start",
+            replace(_BASE, field_weight=0.3, smoothness=0.3, bidirectional=False, steps=1500),
+            {**coarse, **_EASY},
+        ),
+        Stage("hard", replace(_HYPER, learning_rate=7e-4, steps=8000), {**coarse, **_HARDER}),
+        Stage(
+            "fine",
+            replace(_HYPER, learning_rate=fine_rate, steps=4000, decay="cosine"),
+            {**fine, **_HARD},
+        ),
+        Stage("sure", _SURE, {**fine, **_HARD, "seed": 3}),
+    ]
+    return [replace(stage, config=replace(stage.config, batch=batch)) for stage in made]
+
+
 STAGES = {
-    "brain-3d": BRAIN,
-    "any-2d": [
-        replace(stage, config=replace(stage.config, batch=4, learning_rate=1e-3)) for stage in BRAIN
-    ],
+    "brain-3d": stages(_COARSE, _FINE, 1, 4e-4),
+    "any-2d": stages({}, {}, 4, 4e-4),
 }
 
 
@@ -83,7 +99,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--maps", default="", help="folder of label maps, for brain-3d")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
-    parser.add_argument("--stage", choices=[s.name for s in BRAIN], help="this stage alone")
+    parser.add_argument(
+        "--stage", choices=[s.name for s in STAGES["any-2d"]], help="this stage alone"
+    )
     parser.add_argument("--steps", type=int, help="of the stage, instead of the recipe's")
     parser.add_argument("--grid", type=int, nargs="+", help="voxels, instead of the recipe's")
     parser.add_argument("--spacing", type=float, help="mm, instead of the recipe's")

@@ -59,6 +59,15 @@ class RegistrationConfig:
         "A trained network that gives the deformation in one pass: its name on the shelf, or its "
         "folder. Empty: optimise from scratch.",
     )
+    model_lambda: float = _parameter(
+        0.5,
+        "λ of the model",
+        "For a model that was trained for every λ: 0 follows the images, 1 stays smooth. Without such "
+        "a model it means nothing.",
+        min=0.0,
+        max=1.0,
+        step=0.05,
+    )
     refine: bool = _parameter(
         True,
         "Refine",

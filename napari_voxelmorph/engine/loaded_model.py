@@ -11,6 +11,7 @@ import torch
 
 from napari_voxelmorph.engine.checkpoints import WEIGHTS, load_model, read_card
 from napari_voxelmorph.engine.model_card import ModelCard
+from napari_voxelmorph.engine.networks.hyper import MIDDLE
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.precision import for_inference
 from napari_voxelmorph.engine.shelf import find
@@ -18,7 +19,7 @@ from napari_voxelmorph.engine.shelf import find
 #: Models kept at once; the one that was used longest ago goes first.
 _MOST = 2
 _lock = threading.Lock()
-_Key = tuple[Path, str, int, int, str]
+_Key = tuple[Path, str, int, int, str, float]
 _kept: dict[_Key, LoadedModel] = {}
 
 
@@ -37,8 +38,15 @@ def card_of(name: str | os.PathLike[str]) -> ModelCard:
     return read_card(find(name))
 
 
-def load(name: str | os.PathLike[str], device: torch.device) -> LoadedModel:
+def load(name: str | os.PathLike[str], device: torch.device, lam: float = MIDDLE) -> LoadedModel:
     """A model by its name on the shelf or its folder; read anew only when its files changed.
+
+    Parameters
+    ----------
+    name : str or path
+    device : torch.device
+    lam : float
+        λ from 0 to 1, of a model that was trained for all; without effect on others.
 
     Raises
     ------
@@ -48,12 +56,15 @@ def load(name: str | os.PathLike[str], device: torch.device) -> LoadedModel:
         As `checkpoints.load_model`.
     """
     folder = find(name).resolve()
-    key = _key(folder, read_card(folder).sha256, device)
+    card = read_card(folder)
+    key = (*_key(folder, card.sha256, device), lam if card.architecture.hyper else MIDDLE)
     with _lock:
         if key in _kept:
             _kept[key] = _kept.pop(key)
             return _kept[key]
     network, card = load_model(folder)
+    if network.architecture.hyper:
+        network = network.at(lam, *network.middle[1:])
     model = LoadedModel(folder.name, folder, card, for_inference(network, device))
     with _lock:
         _kept[key] = model
@@ -62,7 +73,7 @@ def load(name: str | os.PathLike[str], device: torch.device) -> LoadedModel:
     return model
 
 
-def _key(folder: Path, sha256: str, device: torch.device) -> _Key:
+def _key(folder: Path, sha256: str, device: torch.device) -> tuple[Path, str, int, int, str]:
     weights = folder / WEIGHTS
     # A missing file is told by `load_model`, in its own words.
     state = weights.stat() if weights.is_file() else None

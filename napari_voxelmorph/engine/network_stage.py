@@ -11,6 +11,7 @@ import torch
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.loaded_model import LoadedModel, load
 from napari_voxelmorph.engine.model_checks import check_fits
+from napari_voxelmorph.engine.networks.hyper import MIDDLE
 from napari_voxelmorph.engine.networks.predict import predict
 from napari_voxelmorph.engine.result import Registration
 
@@ -33,6 +34,7 @@ class Prediction:
     registration: Registration
     model: LoadedModel
     device: torch.device
+    lam: float
 
     def story(self) -> dict[str, Any]:
         """For the provenance of the result."""
@@ -43,11 +45,16 @@ class Prediction:
             "sha256": card.sha256,
             "licence": card.licence,
             "device": str(self.device),
-        }
+        } | ({"lambda": self.lam} if card.architecture.hyper else {})
 
 
 def predicting(
-    name: str, moving: Volume, fixed: Volume, affine: Matrix, device: torch.device
+    name: str,
+    moving: Volume,
+    fixed: Volume,
+    affine: Matrix,
+    device: torch.device,
+    lam: float = MIDDLE,
 ) -> Generator[NetworkStep, None, Prediction]:
     """Load a model where it is not loaded yet, and run it once.
 
@@ -61,7 +68,7 @@ def predicting(
         As `checkpoints.load_model`.
     """
     yield NetworkStep("loading the model", 0.05)
-    model = load(name, device)
+    model = load(name, device, lam)
     check_fits(model.card, fixed)
     yield NetworkStep("one pass", 0.3)
     try:
@@ -71,6 +78,6 @@ def predicting(
     if found is None:
         torch.cuda.empty_cache()
         yield NetworkStep("one pass on the CPU: the GPU has too little free memory", 0.4)
-        model, device = load(name, CPU), CPU
+        model, device = load(name, CPU, lam), CPU
         found = predict(model.network, model.card.space, moving, fixed, affine)
-    return Prediction(found, model, device)
+    return Prediction(found, model, device, lam)

@@ -113,7 +113,9 @@ def _predict(
 ) -> Generator[Step, None, tuple[Registration, Prediction]]:
     """The network's deformation."""
     config = task.config
-    stage = predicting(config.model, task.moving, task.fixed, aligned.affine, task.device)
+    stage = predicting(
+        config.model, task.moving, task.fixed, aligned.affine, task.device, config.model_lambda
+    )
     span = (_deforms_from(config), _NETWORK_UNTIL if config.refine else _MEASURE_FROM)
     model = yield from relay(stage, clock, "Network", span, lambda s: aligned)
     return replace(aligned, field=model.registration.field), model

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from napari_voxelmorph.engine import loaded_model, network_stage
-from napari_voxelmorph.engine.checkpoints import WEIGHTS, save_model
+from napari_voxelmorph.engine.checkpoints import WEIGHTS, load_model, save_model
 from napari_voxelmorph.engine.config import DEFAULT, RegistrationConfig
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, NotEnoughMemoryError
 from napari_voxelmorph.engine.geometry.volume import Volume
@@ -279,3 +279,27 @@ def test_what_fits_is_told_in_words():
 
 def test_find_knows_the_new_models():
     assert find(put("tiny").name).name == "tiny"
+
+
+def test_a_model_for_every_lambda_is_run_at_the_one_asked_for(pair_2d):
+    put("every", hyper=1)
+    results = {}
+    for lam in (0.0, 0.5, 1.0):
+        config = replace(QUICK, affine="none", model="every", refine=False, model_lambda=lam)
+        results[lam] = registrar(pair_2d).register(config)
+        assert results[lam].provenance["model"]["lambda"] == lam
+    fields = {lam: result.field.data for lam, result in results.items()}
+    assert not np.array_equal(fields[0.0], fields[1.0])
+    network = load_model(find("every"))[0]
+    space = Space(None, None)
+    alone = predict(network.at(1.0), space, pair_2d.moving, pair_2d.fixed, np.eye(3))
+    np.testing.assert_allclose(fields[1.0], alone.field.data, atol=0.05)
+    put("one")
+    result = registrar(pair_2d).register(replace(QUICK, affine="none", model="one", refine=False))
+    assert "lambda" not in result.provenance["model"]
+
+
+@pytest.mark.parametrize("lam", [-0.1, 1.1, "soft"])
+def test_a_lambda_out_of_range_is_refused(lam):
+    with pytest.raises(InputError, match="model_lambda"):
+        RegistrationConfig(model_lambda=lam)

@@ -6,8 +6,9 @@ import html
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QVBoxLayout, QWidget
 
+from napari_voxelmorph.engine.config import DEFAULT
 from napari_voxelmorph.gui.background import memory
 from napari_voxelmorph.gui.form_parts import Combo, Rows
 from napari_voxelmorph.gui.message import Message
@@ -39,6 +40,11 @@ class ModelChoice(QWidget):
             "longer. Undo brings the network's own result back.</qt>"
         )
         self.refine.setChecked(memory.recall_truth("refine", True))
+        self.lam = _lambda_box()
+        self._lambda_row = Rows()
+        self._lambda_row.add(
+            "λ", self.lam, "0 follows the images, 1 stays smooth; for models trained for every λ"
+        )
         #: What is to be known before this model registers this pair.
         self.message = Message(closable=False)
         self._lines: list[ModelLine] = []
@@ -51,16 +57,22 @@ class ModelChoice(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        for part in (rows, self.about, self.refine, self.message):
+        for part in (rows, self.about, self._lambda_row, self.refine, self.message):
             column.addWidget(part)
         self._fill()
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.refine.toggled.connect(self._on_refine)
+        self.lam.valueChanged.connect(lambda *_: self.changed.emit())
 
     @property
     def model(self) -> str:
         """Name of the chosen model; empty for none."""
         return (self.combo.currentData() or "") if self._deforms else ""
+
+    @property
+    def has_lambda(self) -> bool:
+        """Whether the chosen model was trained for every λ."""
+        return any(line.name == self.model and line.has_lambda for line in self._lines)
 
     def set_lines(self, lines: list[ModelLine]) -> None:
         """Offer these models."""
@@ -138,6 +150,7 @@ class ModelChoice(QWidget):
     def _describe(self) -> None:
         self.combo.setEnabled(self._deforms)
         self.refine.setVisible(bool(self.model))
+        self._lambda_row.setVisible(self.has_lambda)
         if not self.model:
             self.message.clear()
         line = next((m for m in self._lines if m.name == self.model), None)
@@ -157,6 +170,17 @@ class ModelChoice(QWidget):
             return f"The model “{self._wanted}” is not on the shelf any more." if gone else ""
         reason = self._reason(line)
         return f"“{line.name}” cannot be used: {reason}." if reason else ""
+
+
+def _lambda_box() -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(0.0, 1.0)
+    box.setSingleStep(0.05)
+    box.setDecimals(3)
+    box.setValue(DEFAULT.model_lambda)
+    # Scrolling through the dock must not change it.
+    box.wheelEvent = lambda event: event.ignore()
+    return box
 
 
 class _OpeningCombo(Combo):

@@ -27,6 +27,8 @@ class ModelLine:
         Number of axes of a pair -> why this model cannot register it, empty when it can.
     page : list
         Headings and texts of the card.
+    has_lambda : bool
+        Trained for every λ.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ModelLine:
     unsuited: Mapping[int, str] = field(default_factory=dict)
     page: list[tuple[str, str]] = field(default_factory=list)
     curves: Curves = field(default_factory=dict)
+    has_lambda: bool = False
 
     @property
     def summary(self) -> str:
@@ -85,6 +88,7 @@ def line_of(entry: Entry) -> ModelLine:
         unsuited={ndim: misfit(card, ndim) for ndim in (2, 3)},
         page=words.page(entry),
         curves=curves_of(card.training),
+        has_lambda=card.architecture.hyper > 0,
     )
 
 

@@ -32,7 +32,7 @@ class MethodSection(Section):
         self.about = WrappingLabel()
         self.about.setEnabled(False)
         self.form: ParametersForm[RegistrationConfig] = ParametersForm(
-            DEFAULT, leave_out=("start", "device", "model", "refine")
+            DEFAULT, leave_out=("start", "device", "model", "model_lambda", "refine")
         )
         self.start = StartMatrix()
         self.device = Combo()
@@ -104,6 +104,7 @@ class MethodSection(Section):
             start=known,  # type: ignore[arg-type]
             device=self.device.currentData(),
             model=self.models.model,
+            model_lambda=self.models.lam.value(),
             refine=self.models.refine.isChecked(),
         )
 
