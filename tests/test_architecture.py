@@ -53,8 +53,10 @@ FLOORS = {
         ),
         3,
     ),
-    **dict.fromkeys(("training", "registration", "stages", "network_stage", "lambda_sweep"), 4),
-    **dict.fromkeys(("templates", "segmentation", "cohort", "report"), 5),
+    **dict.fromkeys(
+        ("apply", "training", "registration", "stages", "network_stage", "lambda_sweep"), 4
+    ),
+    **dict.fromkeys(("templates", "segmentation", "cohort", "report", "review"), 5),
 }
 FACES = 6
 

@@ -1,8 +1,8 @@
 """Landmarks in and out: world positions in RAS millimetres, with optional names.
 
 Read: comma, semicolon, tab or blank separated text with or without a head line (``x,y,z``
-or ``name,x,y,z``), Slicer's ``.fcsv``, and ITK/elastix ``.pts`` (points, not indices).
-Written: CSV with the head ``name,x,y,z``.
+or ``name,x,y,z``), Slicer's ``.mrk.json`` and ``.fcsv``, and ITK/elastix ``.pts`` (points, not
+indices).  Written: CSV with the head ``name,x,y,z``, or Slicer's ``.mrk.json``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
+from napari_voxelmorph.engine.files.markups import load_markups, save_markups
 
 Points = NDArray[np.float64]
 
 _AXES = ("x", "y", "z")
+_MARKUPS = ".mrk.json"
 
 
 def load_landmarks(path: Path | str, ndim: int) -> tuple[Points, list[str]]:
@@ -43,6 +45,9 @@ def load_landmarks(path: Path | str, ndim: int) -> tuple[Points, list[str]]:
         When the file is not such a list, with the line at fault.
     """
     path = Path(path)
+    if path.name.lower().endswith(_MARKUPS) and path.exists():
+        array, labels = load_markups(path)
+        return _checked(path, array, ndim), _named(labels)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
@@ -59,21 +64,34 @@ def load_landmarks(path: Path | str, ndim: int) -> tuple[Points, list[str]]:
     if counts != {ndim}:
         found = f"{max(counts)} coordinates each" if counts else "no landmarks"
         raise FileFormatError(f"“{path.name}”: expected {ndim} coordinates per line, got {found}.")
-    array = np.array(points, dtype=np.float64)
-    if not np.isfinite(array).all():
+    return _checked(path, np.array(points, dtype=np.float64), ndim), _named(names)
+
+
+def _checked(path: Path, points: Points, ndim: int) -> Points:
+    if len(points) == 0 or points.shape[1] != ndim:
+        found = f"{points.shape[1]} coordinates" if len(points) else "no landmarks"
+        raise FileFormatError(f"“{path.name}”: expected {ndim} coordinates per point, got {found}.")
+    if not np.isfinite(points).all():
         raise FileFormatError(f"“{path.name}” holds a position that is NaN or infinite.")
-    return array, [name or f"{n + 1}" for n, name in enumerate(names)]
+    return points
+
+
+def _named(names: list[str]) -> list[str]:
+    return [name or f"{n + 1}" for n, name in enumerate(names)]
 
 
 def save_landmarks(points: Points, path: Path | str, names: Sequence[str] | None = None) -> None:
-    """Write landmarks (N, D), world mm, as CSV with a head line.
+    """Write landmarks (N, D), world mm, as CSV with a head line (or as .mrk.json).
 
     Raises
     ------
     OutputError
         When the file cannot be written.
     """
-    names = names or [f"{n + 1}" for n in range(len(points))]
+    names = list(names or [f"{n + 1}" for n in range(len(points))])
+    if str(path).lower().endswith(_MARKUPS) and points.shape[1] == 3:
+        save_markups(points, Path(path), names)
+        return
     try:
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)

@@ -1,0 +1,1 @@
+"""A saved transform, applied to images, segmentations, series, points and surfaces."""
