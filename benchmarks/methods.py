@@ -23,7 +23,7 @@ ENGINE = HERE.parent / "napari_voxelmorph" / "engine"
 LIMIT = 3600
 #: The default list of the main table.
 NAMES = ("ours", "greedy", "ants", "simpleitk")
-ALL_NAMES = (*NAMES, "greedy-float", "simpleitk-bspline", "ants-cc")
+ALL_NAMES = (*NAMES, "network", "network-refined", "greedy-float", "simpleitk-bspline", "ants-cc")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,12 @@ def choose(name: str, pair: Pair, overrides: tuple[tuple[str, Any], ...] = ()) -
     """The settings that a competent user of the tool would take for this pair."""
     if name == "ours":
         return Run(name, "ours", {**_ours(pair), **dict(overrides)})
+    if name.startswith("network"):
+        # A name on the shelf, or a folder.
+        model = os.environ.get("VOXELMORPH_BENCH_MODEL", "brain-3d")
+        refine = name.endswith("refined")
+        settings = {**_ours(pair), "model": model, "refine": refine, **dict(overrides)}
+        return Run(name, "ours", settings)
     if name.startswith("greedy"):
         return Run(name, "greedy", _greedy(pair, "100x50x20", name.endswith("float")))
     if name.startswith("ants"):
@@ -178,6 +184,10 @@ def _key(bench: Bench, pair: Pair, run: Run, start: dict[str, Any] | None) -> st
     ]
     if run.method == "ours":
         parts += [p.read_text() for p in sorted(ENGINE.rglob("*.py")) if _matters(p)]
+        if "model" in run.settings:
+            from napari_voxelmorph.engine.loaded_model import card_of
+
+            parts.append(card_of(run.settings["model"]).sha256)
     return hashlib.sha1(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -333,6 +333,53 @@ def cohorts(bench: Bench) -> str:
     return "\n".join(lines)
 
 
+#: λ of the networks that are trained one by one.
+LAMBDAS = (0.1, 0.3, 0.5, 0.7, 0.9)
+STRUCTURES = {1: "anterior", 2: "posterior"}
+
+
+def lambdas(bench: Bench) -> str:
+    """One HyperMorph, twice the steps, against a network for each λ; the best λ by structure."""
+    scans, double = hippocampus(), Bench(bench.cache, 2 * bench.steps)
+    every, source, spent = double.trained("lambda-every", scans, replace(LNCC, hyper="smoothness"))
+    lines = ["| λ | HyperMorph: Dice | own network: Dice | difference |", "|---|---|---|---|"]
+    alone = 0.0
+    for lam in LAMBDAS:
+        config = replace(LNCC, smoothness=LNCC.smoothness * lam / (1 - lam))
+        name = _name("lambda", f"{lam:g}")
+        one = bench.cell(name, lambda n=name, c=config: _with_cost(bench, n, scans, c))
+        ours = double.cell(f"{name}-hyper", lambda v=lam: judged(every.at(v), source))
+        alone += one["spent"]
+        lines.append(
+            f"| {lam:g} | {ours['dice']:.4f} | {one['dice']:.4f} | {ours['dice'] - one['dice']:+.4f} |"
+        )
+    lines += ["", f"Training: {spent:.0f} CPU s against {alone:.0f} for the five."]
+    best = double.cell("lambda-best", lambda: _best_lambda(every, source))
+    found = (f"{name} {best[name]:.2f}" for name in (*STRUCTURES.values(), "both"))
+    return "\n".join([*lines, "", f"Best λ: {', '.join(found)}."])
+
+
+def _with_cost(bench: Bench, name: str, scans: list[list[str]], config: TrainingConfig) -> Row:
+    network, source, spent = bench.trained(name, scans, config)
+    return {**judged(network, source), "spent": spent}
+
+
+@torch.inference_mode()
+def _best_lambda(every: RegistrationNetwork, source: CohortSource) -> Row:
+    """The λ of the highest Dice over the test pairs, by structure."""
+    values, curves = np.linspace(0, 1, 21), []
+    for lam in values:
+        network, rows = every.at(float(lam)), []
+        for s in pairs(source):
+            field = network(s.moving[None], s.fixed[None])
+            u = displacement_of(field, source.shape, network.architecture)
+            moved = warp(s.moving_labels[None, None].float(), u, mode="nearest")[0, 0]
+            found = dice(s.fixed_labels.numpy(), moved.to(s.fixed_labels.dtype).numpy())
+            rows.append({name: found[label] for label, name in STRUCTURES.items()})
+        curves.append(mean(rows) | {"both": float(np.mean([list(r.values()) for r in rows]))})
+    return {key: float(values[int(np.argmax([c[key] for c in curves]))]) for key in curves[0]}
+
+
 def _name(*words: str) -> str:
     return "-".join("".join(c if c.isalnum() else "_" for c in w) for w in words)
 
@@ -343,6 +390,7 @@ TABLES = {
     "directions": directions,
     "samples": samples,
     "cohorts": cohorts,
+    "lambdas": lambdas,
 }
 
 
