@@ -1,0 +1,1 @@
+"""Judging results case after case: worklists, verdicts, agreement of readers, report."""

@@ -1,0 +1,186 @@
+"""The review as one HTML file: verdicts, numbers, pictures of the worst slices, settings."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections import Counter
+from datetime import UTC, datetime
+from html import escape
+from itertools import combinations
+from pathlib import Path
+
+from napari_voxelmorph.engine.files import session_json
+from napari_voxelmorph.engine.files.writing import writing
+from napari_voxelmorph.engine.provenance import installed
+from napari_voxelmorph.engine.review.agreement import agreement, answers_of
+from napari_voxelmorph.engine.review.kept import Findings, Found, kept_findings
+from napari_voxelmorph.engine.review.rows import COLUMNS, Column
+from napari_voxelmorph.engine.review.verdicts import ANSWERS, Verdict, Verdicts, readers_of
+from napari_voxelmorph.engine.review.worklist import Worklist
+
+_SIGNS = {"accept": "✓ accept", "review": "? review", "reject": "✗ reject", None: "–"}
+_COLORS = {"accept": "#1b7f3b", "review": "#8a6100", "reject": "#b3261e", None: "#777"}
+_STYLE = """
+body { font-family: sans-serif; font-size: 14px; margin: 24px; color: #19191e; }
+h1 { font-size: 24px; } h2 { font-size: 19px; margin-top: 28px; }
+table { border-collapse: collapse; } th, td { padding: 3px 10px; text-align: left; }
+th { border-bottom: 2px solid #888; } td { border-bottom: 1px solid #ddd; vertical-align: top; }
+td.n, th.n { text-align: right; } p.faint, td.faint { color: #666; }
+pre { background: #f3f3f5; padding: 8px; font-size: 12px; white-space: pre-wrap; }
+img { display: block; margin: 4px 0; }
+"""
+#: Structures told in a case beside those with pictures.
+_MOST_ROWS = 12
+
+
+def report_page(worklist: Worklist) -> str:
+    """Draw the page; everything is inside it, nothing is fetched when it is opened."""
+    readers = [Verdicts(worklist.folder, name) for name in readers_of(worklist.folder)]
+    kept = {case.name: kept_findings(worklist.folder, case.name) for case in worklist.cases}
+    title = escape(f"Review of {worklist.name}")
+    parts = [
+        f"<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'><title>{title}</title>"
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>",
+        f"<p class='faint'>{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, napari-voxelmorph "
+        f"{escape(installed('napari-voxelmorph'))}. For research use, not for diagnosis.</p>",
+        _summary(worklist, readers),
+        _overview(worklist, readers, kept),
+    ]
+    for case in worklist.cases:
+        findings = kept[case.name]
+        judged = any(reader.of_case(case.name) for reader in readers)
+        if findings is not None or judged:
+            parts.append(_case(case.name, readers, findings))
+    return "\n".join([*parts, "</body></html>"])
+
+
+def save_page(worklist: Worklist, path: Path | str) -> None:
+    """Write `report_page`.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    page = report_page(worklist)
+    with writing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _summary(worklist: Worklist, readers: list[Verdicts]) -> str:
+    if not readers:
+        return "<p>Nobody has given a verdict yet.</p>"
+    head = "".join(f"<th class='n'>{_SIGNS[a]}</th>" for a in ANSWERS)
+    lines = [f"<table><tr><th>Reader</th>{head}<th class='n'>open</th></tr>"]
+    for reader in readers:
+        found = (reader.get(case.name) for case in worklist.cases)
+        counts = Counter(v.answer for v in found if v is not None and v.answer)
+        cells = "".join(f"<td class='n'>{counts[a]}</td>" for a in ANSWERS)
+        left = len(worklist.cases) - sum(counts.values())
+        lines.append(f"<tr><td>{escape(reader.reader)}</td>{cells}<td class='n'>{left}</td></tr>")
+    lines.append("</table>")
+    for first, second in combinations(readers, 2):
+        for structures, what in ((False, "cases"), (True, "structures")):
+            both = agreement(answers_of(first, structures), answers_of(second, structures))
+            if both.total:
+                lines.append(
+                    f"<p>{escape(first.reader)} and {escape(second.reader)} agree on "
+                    f"{100 * both.observed:.0f} % of {both.total} {what}: Cohen's κ "
+                    f"{_digits(both.kappa, 2)}, with linear weights {_digits(both.weighted, 2)}.</p>"
+                )
+    return "\n".join(lines)
+
+
+def _overview(worklist: Worklist, readers: list[Verdicts], kept: dict[str, Findings | None]) -> str:
+    names = "".join(f"<th>{escape(r.reader)}</th>" for r in readers)
+    lines = [
+        f"<h2>Cases</h2><table><tr><th>Case</th>{names}<th class='n'>mean Dice</th>"
+        "<th class='n'>flagged</th><th>worst structure</th></tr>"
+    ]
+    for case in worklist.cases:
+        cells = "".join(f"<td>{_answer(r.get(case.name))}</td>" for r in readers)
+        findings = kept[case.name]
+        rows = () if findings is None else findings.structures
+        dice = [s.values["dice"] for s in rows if math.isfinite(s.values.get("dice", math.nan))]
+        mean = _digits(sum(dice) / len(dice), 3) if dice else "–"
+        flagged = str(sum(bool(s.flags) for s in rows)) if rows else "–"
+        worst = escape(rows[0].name) if rows else "<span style='color:#666'>not measured</span>"
+        lines.append(
+            f"<tr><td>{escape(case.name)}</td>{cells}<td class='n'>{mean}</td>"
+            f"<td class='n'>{flagged}</td><td>{worst}</td></tr>"
+        )
+    return "\n".join([*lines, "</table>"])
+
+
+def _case(name: str, readers: list[Verdicts], findings: Findings | None) -> str:
+    parts = [f"<h2>{escape(name)}</h2>"]
+    for reader in readers:
+        verdict = reader.get(name)
+        if verdict is not None:
+            note = f": {escape(verdict.note)}" if verdict.note else ""
+            parts.append(f"<p>{escape(reader.reader)}: {_answer(verdict)}{note}</p>")
+    if findings is not None:
+        parts.append(_structures(name, readers, findings.structures))
+        shown = [s for s in findings.structures if s.picture]
+        if shown:
+            parts.append(
+                "<p class='faint'>Where the worst structures are worst: "
+                "<b style='color:#00a000'>green</b> moved, <b style='color:#c000c0'>magenta</b> "
+                "fixed segmentation, over the fixed image.</p>"
+            )
+        parts += [_picture(s) for s in shown]
+        about = json.dumps(json.loads(session_json.dumps(findings.about)), indent=1,
+                           ensure_ascii=False)  # fmt: skip
+        parts.append(f"<details><summary>Settings and origin</summary><pre>{escape(about)}</pre>"
+                     "</details>")  # fmt: skip
+    return "\n".join(parts)
+
+
+def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...]) -> str:
+    judged = {s for reader in readers for s in reader.of_case(name)}
+    shown = [s for n, s in enumerate(structures) if n < _MOST_ROWS or s.id in judged or s.edited]
+    columns = [
+        c for c in COLUMNS if any(math.isfinite(s.values.get(c.key, math.nan)) for s in shown)
+    ]
+    head = "".join(f"<th class='n'>{_title(c)}</th>" for c in columns)
+    names = "".join(f"<th>{escape(r.reader)}</th>" for r in readers)
+    lines = [f"<table><tr><th>Structure</th>{head}{names}<th>Remarks</th></tr>"]
+    for s in shown:
+        cells = "".join(
+            f"<td class='n'>{_digits(s.values.get(c.key, math.nan), c.digits)}</td>"
+            for c in columns
+        )
+        answers = "".join(f"<td>{_structure_answer(r.get(name, s.id))}</td>" for r in readers)
+        remarks = escape(" ".join([*s.flags, s.edited]).strip())
+        lines.append(f"<tr><td>{escape(s.name)}</td>{cells}{answers}<td>{remarks}</td></tr>")
+    left = len(structures) - len(shown)
+    more = f"<p class='faint'>{left} more structures are in the exported table.</p>" if left else ""
+    return "\n".join([*lines, "</table>", more])
+
+
+def _title(column: Column) -> str:
+    return escape(f"{column.title} {column.unit}".strip())
+
+
+def _picture(found: Found) -> str:
+    data = base64.b64encode(found.picture).decode()
+    return (
+        f"<p><b>{escape(found.name)}</b> {escape(' '.join(found.flags))}</p>"
+        f"<img alt='{escape(found.name, quote=True)}' src='data:image/png;base64,{data}'>"
+    )
+
+
+def _answer(verdict: Verdict | None) -> str:
+    answer = None if verdict is None else verdict.answer
+    return f"<span style='color:{_COLORS[answer]}'>{_SIGNS[answer]}</span>"
+
+
+def _structure_answer(verdict: Verdict | None) -> str:
+    note = f" {escape(verdict.note)}" if verdict is not None and verdict.note else ""
+    return _answer(verdict) + note
+
+
+def _digits(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}" if math.isfinite(value) else "–"

@@ -1,0 +1,148 @@
+"""A line per structure, for the table in the window, the exported files and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from napari_voxelmorph.engine.evaluation.flags import Limits, flags_of
+from napari_voxelmorph.engine.evaluation.plausibility import Plausibility
+from napari_voxelmorph.engine.evaluation.structures import Structure, Voxel
+from napari_voxelmorph.engine.files.label_tables import Color, LabelName, name_of
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number that every structure has.
+
+    Parameters
+    ----------
+    key : str
+        Its name in exported files.
+    title : str
+        Its name in the window, short.
+    unit : str
+    help : str
+        What it means, in a sentence or two.
+    digits : int
+        Behind the point.
+    best : "high", "low", "zero", "one" or None
+        Which values are good; None: it says nothing of quality.
+    needs_fixed : bool
+        Whether it compares with a fixed segmentation.
+    """
+
+    key: str
+    title: str
+    unit: str
+    help: str
+    digits: int
+    best: Literal["high", "low", "zero", "one"] | None
+    needs_fixed: bool
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column(
+        "dice", "Dice", "", "Overlap with the fixed segmentation: 1 the same, 0 nothing shared. "
+        "Small and thin structures reach less.", 3, "high", True,
+    ),
+    Column(
+        "hd95", "HD95", "mm", "95 percent of the two surfaces lie nearer to each other than this "
+        "(robust Hausdorff distance).", 1, "low", True,
+    ),
+    Column(
+        "assd", "ASSD", "mm", "Mean distance between the two surfaces (average symmetric surface "
+        "distance).", 2, "low", True,
+    ),
+    Column("fixed_size", "Fixed", "ml", "Volume in the fixed segmentation.", 2, None, True),
+    Column("moved_size", "Moved", "ml", "Volume of the moved structure.", 2, None, False),
+    Column(
+        "difference", "Δ vol", "%", "Moved minus fixed volume, in percent of the fixed.", 1, "zero",
+        True,
+    ),
+    Column(
+        "growth", "Growth", "×", "Volume here over volume in the moving scan, over the same of a "
+        "typical structure: 1 grew as the whole did.", 2, "one", False,
+    ),
+    Column(
+        "edge", "Edge", "", "Sharpness of the fixed image along the moved surface, over that of the "
+        "moving image along the original one: below 1 it may lie beside the edge.", 2, "high", False,
+    ),
+    Column(
+        "entropy", "Entropy", "bits", "How undecided the interpolated labels are in its voxels: 0 "
+        "clear, 1 half and half. High for thin structures.", 2, "low", False,
+    ),
+)  # fmt: skip
+BY_KEY = {column.key: column for column in COLUMNS}
+
+
+@dataclass(frozen=True)
+class Row:
+    """All that is known of one structure."""
+
+    id: int
+    name: str
+    color: Color | None = None
+    structure: Structure | None = None
+    own: Plausibility | None = None
+    flags: tuple[str, ...] = ()
+
+    def value(self, key: str) -> float:
+        """The number of a column; NaN when there is none."""
+        for part in (self.structure, self.own):
+            if part is not None and hasattr(part, key):
+                return float(getattr(part, key))
+        return _NAN
+
+    @property
+    def place(self) -> Voxel:
+        """A voxel of the fixed grid inside the structure; empty when it is nowhere."""
+        return self.structure.centre if self.structure is not None else ()
+
+    @property
+    def badness(self) -> float:
+        """Larger for structures that deserve a look first."""
+        dice = self.value("dice")
+        if np.isfinite(dice):
+            return 1 - dice
+        if self.structure is not None and self.structure.fixed_size:
+            return 3.0 if not self.structure.moved_size else 0.0
+        entropy = self.value("entropy")
+        return len(self.flags) + (entropy / 3 if np.isfinite(entropy) else 0.0)
+
+
+def rows_of(
+    structures: Mapping[int, Structure],
+    own: Mapping[int, Plausibility],
+    names: Mapping[int, LabelName],
+    limits: Limits | None = None,
+    compared: bool = True,
+) -> list[Row]:
+    """Put everything known of each structure into a row, the worst first.
+
+    Parameters
+    ----------
+    compared : bool
+        Whether `structures` compares with a fixed segmentation; else it holds sizes and places
+        of the moved one only.
+    """
+    table = dict(names)
+    rows = []
+    for label in sorted(structures.keys() | own.keys()):
+        found, alone = structures.get(label), own.get(label)
+        flags = flags_of(found if compared else None, alone, limits)
+        color = table[label].color if label in table else None
+        rows.append(Row(label, name_of(label, table), color, found, alone, tuple(flags)))
+    return sorted(rows, key=lambda row: (-row.badness, row.id))
+
+
+def mean_of(rows: list[Row], key: str) -> float:
+    """Mean of a column over the structures that have it; NaN when none has."""
+    values = [row.value(key) for row in rows]
+    known = [v for v in values if np.isfinite(v)]
+    return float(np.mean(known)) if known else _NAN
