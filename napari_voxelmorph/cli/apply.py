@@ -9,12 +9,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from napari_voxelmorph.cli.register import read_volume, use_threads
+from napari_voxelmorph.cli.given_files import read_volume, split_volume
+from napari_voxelmorph.cli.register import use_threads
 from napari_voxelmorph.cli.results import prepare_folder
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.files.landmarks import load_landmarks, save_landmarks
-from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.geometry.volume import Kind, Volume
 from napari_voxelmorph.engine.onto import onto
 from napari_voxelmorph.engine.registration import Registration
 
@@ -29,12 +30,13 @@ Transform = Callable[[Volume | None], Registration]
 def apply(arguments: argparse.Namespace) -> None:
     """Run the command; all places to write to are checked before the first input is read."""
     use_threads(arguments.threads)
-    outputs = [_output(Path(i), arguments) for i in arguments.inputs]
+    outputs = [_output(i, arguments) for i in arguments.inputs]
     if len(set(outputs)) < len(outputs):
         raise InputError(
             "Two inputs would be written to one file: rename one, or apply one by one."
         )
-    grid = read_volume(arguments.onto, "image") if arguments.onto else None
+    size = arguments.voxel_size
+    grid = read_volume(arguments.onto, "image", size) if arguments.onto else None
     transform = read_transform(arguments.transform, arguments.inverse)
     for name, out in zip(arguments.inputs, outputs, strict=True):
         if _is_points(name, arguments):
@@ -82,8 +84,8 @@ def _apply_to_points(registration: Registration, name: str, out: Path, inverse: 
 def _apply_to_image(
     transform: Transform, name: str, out: Path, grid: Volume | None, arguments: Any
 ) -> None:
-    kind = "labels" if arguments.labels else "image" if arguments.image else None
-    volume = read_volume(name, kind)
+    kind: Kind | None = "labels" if arguments.labels else "image" if arguments.image else None
+    volume = read_volume(name, kind, arguments.voxel_size)
     registration = transform(grid if arguments.inverse else volume)
     if volume.ndim != registration.ndim:
         raise InputError(f"“{name}” is {volume.ndim}-D and the transform is {registration.ndim}-D.")
@@ -113,10 +115,12 @@ def _is_points(name: str, arguments: Any) -> bool:
     return arguments.points or (not asked_for_voxels and name.lower().endswith(_POINT_ENDINGS))
 
 
-def _output(source: Path, arguments: Any) -> Path:
+def _output(given: str, arguments: Any) -> Path:
     """Where the result of one input goes; the folder is made and proved to be writable."""
-    points = _is_points(str(source), arguments)
-    name = _renamed(source, "back" if arguments.inverse else "moved", points)
+    path, index = split_volume(given)
+    source, points = Path(path), _is_points(given, arguments)
+    word = "back" if arguments.inverse else "moved"
+    name = _renamed(source, word if index is None else f"{index}_{word}", points)
     if arguments.out is None:
         prepare_folder(str(source.parent))
         return source.parent / name

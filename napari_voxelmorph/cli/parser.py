@@ -6,83 +6,8 @@ import argparse
 from functools import partial
 from typing import Any
 
-from napari_voxelmorph.cli import models_parser, training_commands
+from napari_voxelmorph.cli import help_texts, models_parser, training_commands
 from napari_voxelmorph.cli.config_options import add_config_options
-
-_TOP = """\
-Align two medical images and see whether to believe it.
-
-The moving image is deformed until it lies on the fixed image. No trained model is
-needed, and one can be used; 2-D and 3-D, any grids and orientations, CPU or GPU. For
-research use only.
-"""
-
-_TOP_EXAMPLES = """\
-examples:
-  napari-voxelmorph demo                          see it work on a pair made on the spot
-  napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result
-  napari-voxelmorph apply result moving_labels.nii.gz --labels
-
-exit codes:
-  0 done   1 unexpected error   2 usage or bad input   3 cannot write
-  4 not enough memory   130 interrupted (Ctrl-C)
-"""
-
-_REGISTER = """\
-Register MOVING to FIXED and write everything that is worth having into a folder:
-
-  moved.nii.gz          the moving image on the fixed grid, resampled once
-  displacement.nii.gz   the transform for ITK, ANTs and Slicer (LPS mm, affine included)
-  session/              all of it; opens again in napari, and `apply` reads it
-  report.json           numbers, timings, settings, versions
-  report.png            one page to judge the result by eye
-"""
-
-_REGISTER_EXAMPLES = """\
-examples:
-  two T1 scans:
-    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result
-  T1 and T2, or MR and CT:
-    napari-voxelmorph register t1.mgz t2.nii.gz --out result --preset different-contrast
-  one person twice (rotation and shift only):
-    napari-voxelmorph register first.nii.gz second.nii.gz --out result --preset rigid-only
-  a first look, on four threads:
-    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result \\
-        --preset same-contrast-quick --threads 4
-  by a trained model, refined for this pair (see `napari-voxelmorph models`):
-    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result --model brain-t1
-  with segmentations, to measure the overlap:
-    napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result \\
-        --fixed-labels fixed_seg.nii.gz --moving-labels moving_seg.nii.gz
-
-files: NIfTI, MGZ, Analyze, NRRD, MHA/MHD, a DICOM folder, and 2-D PNG/TIFF/JPEG.
-"""
-
-_APPLY = """\
-Take images, segmentations or points of the moving scan to the fixed scan (or back, with
---inverse) by a transform that was saved before. Images are resampled once, from their
-original voxels.
-"""
-
-_APPLY_EXAMPLES = """\
-examples:
-  another contrast of the moving scan:
-    napari-voxelmorph apply result moving_flair.nii.gz
-  its segmentation (ids stay exact):
-    napari-voxelmorph apply result moving_seg.nii.gz --labels
-  the fixed scan's segmentation, onto the moving scan:
-    napari-voxelmorph apply result fixed_seg.nii.gz --labels --inverse
-  landmarks (CSV with x,y,z in world RAS mm; .fcsv; .pts):
-    napari-voxelmorph apply result moving_points.csv
-  onto another grid than the fixed image's:
-    napari-voxelmorph apply result moving.nii.gz --onto fixed_05mm.nii.gz
-"""
-
-_DEMO = """\
-Register the sample pair (two brain-like scans that the program makes itself, with known
-truth), write the result as `register` does, and show it in napari. Without a display it
-writes the picture and says where it is.
-"""
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -95,7 +20,10 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser; each command sets ``arguments.command`` to a function."""
     parser = argparse.ArgumentParser(
-        "napari-voxelmorph", description=_TOP, epilog=_TOP_EXAMPLES, formatter_class=_Formatter
+        "napari-voxelmorph",
+        description=help_texts.TOP,
+        epilog=help_texts.TOP_EXAMPLES,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action=_Version, help="print the version and stop")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -108,7 +36,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_register(commands: Any) -> None:
-    parser = _command(commands, "register", "align two images", _REGISTER, _REGISTER_EXAMPLES)
+    parser = _command(
+        commands, "register", "align two images", help_texts.REGISTER, help_texts.REGISTER_EXAMPLES
+    )
     parser.add_argument("fixed", metavar="FIXED", help="the image that stays, and gives the grid")
     parser.add_argument("moving", metavar="MOVING", help="the image that is moved")
     parser.add_argument("--out", metavar="DIR", required=True, help="folder for the results")
@@ -129,8 +59,8 @@ def _add_register(commands: Any) -> None:
         )  # fmt: skip
     for role in ("fixed", "moving"):
         more.add_argument(
-            f"--{role}-volume", type=int, metavar="N",
-            help=f"which volume of the {role} file, if it holds several (from 0)",
+            f"--{role}-volume", type=_from_0, metavar="N",
+            help=f"the same as N behind the name of the {role} image: FILE@N",
         )  # fmt: skip
     more.add_argument(
         "--start-matrix",
@@ -138,13 +68,16 @@ def _add_register(commands: Any) -> None:
         help="start from this matrix instead of --start: 4x4 (2-D: 3x3) numbers as text, fixed "
         "world mm to moving world mm, RAS; or an ITK affine (.tfm, .mat, .txt)",
     )
+    _add_voxel_size(more)
     add_config_options(parser)
     _add_common(parser)
     parser.set_defaults(command=_register)
 
 
 def _add_apply(commands: Any) -> None:
-    parser = _command(commands, "apply", "apply a saved transform", _APPLY, _APPLY_EXAMPLES)
+    parser = _command(
+        commands, "apply", "apply a saved transform", help_texts.APPLY, help_texts.APPLY_EXAMPLES
+    )
     parser.add_argument(
         "transform", metavar="TRANSFORM",
         help="result or session folder of `register`, or an ITK/ANTs displacement field (NIfTI)",
@@ -173,12 +106,13 @@ def _add_apply(commands: Any) -> None:
     parser.add_argument(
         "--fill", type=float, default=0.0, metavar="X", help="value outside (default 0)"
     )
+    _add_voxel_size(parser)
     _add_common(parser)
     parser.set_defaults(command=_apply)
 
 
 def _add_demo(commands: Any) -> None:
-    parser = _command(commands, "demo", "register the sample pair and show it", _DEMO, "")
+    parser = _command(commands, "demo", "register the sample pair and show it", help_texts.DEMO, "")
     parser.add_argument("--2d", dest="two_d", action="store_true", help="a pair of slices: seconds")
     parser.add_argument(
         "--contrast", choices=["same", "different"], default="same",
@@ -215,6 +149,20 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threads", type=_threads, metavar="N", help="CPU threads (default: all)")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
     group.add_argument("--debug", action="store_true", help="on an error, print the traceback")
+
+
+def _add_voxel_size(parser: Any) -> None:
+    parser.add_argument(
+        "--voxel-size", type=float, metavar="MM",
+        help="read all images on a coarser grid, for files that are too large: blocks of voxels "
+        "of at least this size become one",
+    )  # fmt: skip
+
+
+def _from_0(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number from 0, got {text!r}")
+    return int(text)
 
 
 def _threads(text: str) -> int:

@@ -9,18 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from napari_voxelmorph.cli.config_options import config_from
+from napari_voxelmorph.cli.given_files import read_image, read_volume, require_room
 from napari_voxelmorph.cli.progress import Progress, duration
 from napari_voxelmorph.cli.results import Pair, output_folder, write_results
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
+from napari_voxelmorph.engine.geometry.volume import Kind, Matrix, check_affine
 from napari_voxelmorph.engine.registration import Registrar, Registration
+
+#: A mask may hold fractions; of blocks of voxels those count in which any voxel does.
+_COMPANIONS: tuple[tuple[str, Kind], ...] = (("mask", "image"), ("labels", "labels"))
 
 
 def register(arguments: argparse.Namespace) -> None:
     """Run the command."""
     config = config_from(arguments)
     with output_folder(arguments.out) as folder:
+        require_room(arguments, config)
         pair = read_pair(arguments)
         start = read_matrix(arguments.start_matrix, pair) if arguments.start_matrix else None
         run_and_write(pair, config, folder, start, arguments.threads, arguments.quiet)
@@ -90,11 +95,12 @@ def read_pair(arguments: argparse.Namespace) -> Pair:
     given = vars(arguments)
     parts: dict[str, object] = {}
     for role in ("fixed", "moving"):
-        image = read_image(given[role], role, given[f"{role}_volume"])
+        image = read_image(arguments, role)
         parts[role] = image
-        for what, kind in (("mask", "image"), ("labels", "labels")):
+        for what, kind in _COMPANIONS:
             path = given[f"{role}_{what}"]
-            parts[f"{role}_{what}"] = read_volume(path, kind) if path else None
+            found = read_volume(path, kind, arguments.voxel_size) if path else None
+            parts[f"{role}_{what}"] = found
         path = given[f"{role}_landmarks"]
         if path:
             # The moving ones, read last, are those that are written again.
@@ -102,34 +108,6 @@ def read_pair(arguments: argparse.Namespace) -> Pair:
     pair = Pair(**parts)  # type: ignore[arg-type]
     _check_companions(pair)
     return pair
-
-
-def read_volume(path: str, kind: str | None) -> Volume:
-    """One image or segmentation.
-
-    Raises
-    ------
-    InputError
-        When there is no such file; the reader's own errors otherwise.
-    """
-    from napari_voxelmorph.engine import files
-
-    if not Path(path).exists():
-        raise InputError(f"There is no file or folder “{path}”.")
-    return files.load(path, kind)  # type: ignore[arg-type]
-
-
-def read_image(path: str, role: str, volume_index: int | None) -> Volume:
-    """The fixed or the moving image; says with which option one of several volumes is chosen."""
-    from napari_voxelmorph.engine import files
-
-    if not Path(path).exists():
-        raise InputError(f"The {role} image: there is no file or folder “{path}”.")
-    try:
-        return files.load(path, "image", volume_index)
-    except InputError as error:
-        # The reader names its own argument; here that is an option.
-        raise InputError(str(error).replace("volume_index", f"--{role}-volume")) from error
 
 
 def read_matrix(path: str, pair: Pair) -> Matrix:

@@ -24,7 +24,14 @@ class OutputError(VoxelMorphError, OSError):
 
 
 class NotEnoughMemoryError(VoxelMorphError, MemoryError):
-    """The job needs more memory than the device has; says how much and what helps."""
+    """The job needs more memory than the device has; says how much and what helps.
+
+    `voxel_size` (mm), where given: read from their files at this size, the images would fit.
+    """
+
+    def __init__(self, message: str, voxel_size: float | None = None) -> None:
+        super().__init__(message)
+        self.voxel_size = voxel_size
 
 
 class Cancelled(VoxelMorphError):

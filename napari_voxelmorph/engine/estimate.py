@@ -10,6 +10,7 @@ import torch
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.device import free_memory
 from napari_voxelmorph.engine.errors import NotEnoughMemoryError
+from napari_voxelmorph.engine.files.coarse import coarse_grid, coarser_sizes, offer
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.loaded_model import card_of
 from napari_voxelmorph.engine.network_needs import network_needs
@@ -89,7 +90,10 @@ def _optimiser_needs(fixed: Volume, config: RegistrationConfig, device: torch.de
 def check_memory(
     fixed: Volume, moving: Volume, config: RegistrationConfig, device: torch.device
 ) -> None:
-    """Raise `NotEnoughMemoryError`, with a grid that would fit, when the run will not fit."""
+    """Raise `NotEnoughMemoryError`, with a grid that would fit, when the run will not fit.
+
+    The grids of the two count, not their voxels: headers do (see `files.peek`).
+    """
     free = free_memory(device)
     need = estimate(fixed, moving, config, device).bytes
     if need <= free:
@@ -112,7 +116,16 @@ def check_memory(
                 f"free. Set “Finest resolution” to {coarser.resolution:g} mm "
                 f"({smaller / 1e9:.1f} GB), or close other programs."
             )
+    sentence = (
+        f"This pair needs about {need / 1e9:.1f} GB on {device} and {free / 1e9:.1f} GB are free."
+    )
+    for size in coarser_sizes([*fixed.spacing, *moving.spacing]):
+        grids = coarse_grid(fixed, size), coarse_grid(moving, size)
+        smaller = estimate(*grids, config, device).bytes
+        if smaller <= free:
+            raise NotEnoughMemoryError(
+                f"{sentence} {offer(size)} ({smaller / 1e9:.1f} GB), or close other programs.", size
+            )
     raise NotEnoughMemoryError(
-        f"This pair needs about {need / 1e9:.1f} GB on {device} and {free / 1e9:.1f} GB are free; "
-        "even a coarse grid does not fit. Crop or downsample the images first."
+        f"{sentence} Even a coarse grid does not fit. Crop or downsample the images first."
     )

@@ -278,13 +278,49 @@ def test_bad_input_is_one_sentence(
     says(["apply", str(tmp_path), fixed], 2, "session", capsys)
 
 
-def test_four_dimensions_name_the_option(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_one_volume_of_four_dimensions(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    many = nibabel.Nifti1Image(np.zeros((8, 8, 8, 3), np.float32), np.eye(4))
-    nibabel.save(many, tmp_path / "many.nii.gz")
-    path = str(tmp_path / "many.nii.gz")
-    says(["register", path, path, "--out", str(tmp_path)], 2, "--fixed-volume", capsys)
+    """Images, masks and labels: FILE@N; without it nothing is guessed."""
+    for name in ("moving", "moving_labels"):
+        one = nibabel.load(inputs / f"{name}.nii.gz")
+        data = np.asarray(one.dataobj)
+        many = np.stack([np.zeros_like(data), data, np.zeros_like(data)], axis=-1)
+        nibabel.save(nibabel.Nifti1Image(many, one.affine), tmp_path / f"{name}.nii.gz")
+    (tmp_path / "odd@1").write_text("a name is a name where there is such a file")
+    fixed, series, out = str(inputs / "fixed.nii.gz"), str(tmp_path / "moving.nii.gz"), tmp_path
+    given = ["register", fixed, series, "--out", str(out), *QUICK]
+    says(given, 2, "moving.nii.gz@0 to moving.nii.gz@2", capsys)
+    given[2] = f"{series}@3"
+    says(given, 2, "no volume 3", capsys)
+    given[2] = str(tmp_path / "odd@1")
+    says(given, 2, "odd@1", capsys)
+    given[2] = f"{series}@1"
+    labels = [f"{tmp_path / 'moving_labels.nii.gz'}@1", str(inputs / "fixed_labels.nii.gz")]
+    given += ["--moving-labels", labels[0], "--fixed-labels", labels[1]]
+    assert main([*given, "--moving-mask", labels[0], "--quiet"]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["findings"]["dice"]["after"] > 0.5
+    assert main(["apply", str(out), f"{series}@1", "--quiet"]) == 0
+    applied = nibabel.load(tmp_path / "moving_1_moved.nii.gz").get_fdata()
+    assert np.allclose(applied, nibabel.load(out / "moved.nii.gz").get_fdata(), atol=1e-3)
+    given[2:3] = [series, "--moving-volume", "0"]
+    says(given, 2, "constant", capsys)
+
+
+def test_too_large_for_the_memory_is_told_by_the_headers(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    """Exit code 4, with an option that works."""
+    from napari_voxelmorph.engine import estimate
+
+    given = [str(inputs / "fixed.nii.gz"), str(inputs / "moving.nii.gz"), "--out", str(tmp_path)]
+    monkeypatch.setattr(estimate, "free_memory", lambda device: 3.22e8)
+    monkeypatch.setattr(files, "load", None)  # nothing is read
+    says(["register", *given], 4, "--voxel-size 8", capsys)
+    monkeypatch.undo()
+    assert main(["register", *given, *QUICK, "--voxel-size", "8", "--quiet"]) == 0
+    assert nibabel.load(tmp_path / "moved.nii.gz").header.get_zooms() == (8, 8, 8)
 
 
 def test_unwritable_output_is_3_before_any_work(

@@ -63,7 +63,7 @@ def test_too_little_memory_offers_a_grid_that_fits(monkeypatch):
     ):
         check_memory(large, large, DEFAULT, CPU)
     monkeypatch.setattr(module, "free_memory", lambda device: 10)
-    with pytest.raises(NotEnoughMemoryError, match="even a coarse grid does not fit"):
+    with pytest.raises(NotEnoughMemoryError, match="Even a coarse grid does not fit"):
         check_memory(large, large, DEFAULT, CPU)
     monkeypatch.setattr(module, "free_memory", lambda device: 10**15)
     check_memory(large, large, DEFAULT, CPU)

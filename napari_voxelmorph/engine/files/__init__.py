@@ -5,7 +5,7 @@ from napari_voxelmorph.engine.files.displacement import (
     load_displacement,
     save_displacement,
 )
-from napari_voxelmorph.engine.files.images import READERS, WRITERS, load, save
+from napari_voxelmorph.engine.files.images import READERS, WRITERS, load, loading, peek, save
 from napari_voxelmorph.engine.files.itk_affine import load_affine, save_affine
 from napari_voxelmorph.engine.files.session import load_session, save_session
 
@@ -17,6 +17,8 @@ __all__ = [
     "load_affine",
     "load_displacement",
     "load_session",
+    "loading",
+    "peek",
     "save",
     "save_affine",
     "save_displacement",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.files.coarse import coarse_grid, coarsened
+from napari_voxelmorph.engine.files.reading import to_the_end
 from napari_voxelmorph.engine.geometry.volume import Kind, Volume
 
 _PACKAGE = "napari_voxelmorph.engine.files"
@@ -38,6 +40,7 @@ def load(
     kind: Kind | None = "image",
     volume_index: int | None = None,
     grayscale: bool = False,
+    voxel_size: float | None = None,
 ) -> Volume:
     """Open an image or a segmentation, with its place in space.
 
@@ -53,6 +56,10 @@ def load(
         Which volume of a file with several, from 0.
     grayscale : bool
         Turn a colour picture into grey instead of refusing it.
+    voxel_size : float, optional
+        Read on a coarser grid, for a file that is too large: whole blocks of voxels, no side
+        shorter than this (mm), become one (the mean; of labels the commonest).  NIfTI, Analyze
+        and MGH are never in memory as a whole then.
 
     Returns
     -------
@@ -68,15 +75,48 @@ def load(
     InputError
         Readable, but no scalar 2-D or 3-D image, or no labels.
     NotEnoughMemoryError
+        Told by the header, before a voxel is read.
     """
+    return to_the_end(loading(path, kind, volume_index, grayscale, voxel_size))
+
+
+def loading(
+    path: str | os.PathLike[str],
+    kind: Kind | None = "image",
+    volume_index: int | None = None,
+    grayscale: bool = False,
+    voxel_size: float | None = None,
+) -> Generator[float, None, Volume]:
+    """As `load`, yielding the share that is read; closing the generator stops it at once."""
     path = Path(path)
     module = import_module(f"{_PACKAGE}.{_reader_of(path)}")
     if kind not in ("image", "labels", None):
         raise InputError(f"load: kind must be image, labels or None, got {kind!r}.")
+    yield 0.0
+    if module.__name__.endswith(".nifti"):
+        job: Generator[float, None, Volume] = module.loading(path, kind, volume_index, voxel_size)
+        return (yield from job)
     reader: Callable[..., Volume] = module.load
     if module.__name__.endswith(".pictures"):
-        return reader(path, kind, volume_index, grayscale)
-    return reader(path, kind, volume_index)
+        volume = reader(path, kind, volume_index, grayscale)
+    else:
+        volume = reader(path, kind, volume_index)
+    return coarsened(volume, voxel_size)
+
+
+def peek(
+    path: str | os.PathLike[str], volume_index: int | None = None, voxel_size: float | None = None
+) -> Volume | None:
+    """The grid of a 3-D file from its header alone; its voxels are zeros that take no memory.
+
+    None for the kinds whose header does not say it cheaply (DICOM, pictures) and for 2-D.
+    """
+    path = Path(path)
+    module = import_module(f"{_PACKAGE}.{_reader_of(path)}")
+    found: Volume | None = None
+    if hasattr(module, "peek"):
+        found = module.peek(path, volume_index)
+    return None if found is None else coarse_grid(found, voxel_size)
 
 
 def save(volume: Volume, path: str | os.PathLike[str]) -> None:

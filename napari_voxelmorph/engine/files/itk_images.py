@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import InputError, OutputError
 from napari_voxelmorph.engine.files.frames import SCANNER, flip_lps, is_picture, world_to_itk
-from napari_voxelmorph.engine.files.kinds import refuse_dtype
-from napari_voxelmorph.engine.files.loaded import choose_volume, to_volume
+from napari_voxelmorph.engine.files.kinds import native, refuse_dtype
+from napari_voxelmorph.engine.files.loaded import choose_volume, stem, to_volume
 from napari_voxelmorph.engine.files.plane import from_plane
 from napari_voxelmorph.engine.files.reading import reading, require_memory
 from napari_voxelmorph.engine.files.text_headers import check_meta, check_nrrd
@@ -22,6 +22,9 @@ from napari_voxelmorph.engine.geometry.volume import Kind, Matrix, Volume
 
 #: Extra header line of a file whose image does not know left from right.
 _MARK, _UNKNOWN = "napari_voxelmorph", "left and right unknown"
+
+#: A type as wide as ITK's "16-bit signed integer" and the like.
+_OF_BITS = {"8": np.uint8, "16": np.int16, "32": np.float32}
 
 # ITK would write its warnings to the terminal; what matters comes as an exception.
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
@@ -45,6 +48,25 @@ def load(path: Path, kind: Kind | None, volume_index: int | None) -> Volume:
     if volume_index is not None:
         header["volume_index"] = volume_index
     return to_volume(path, data, affine, kind, header, oriented)
+
+
+def peek(path: Path, volume_index: int | None) -> Volume | None:
+    """The grid of a 3-D file, with zeros that take no memory; None for any other."""
+    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
+    with reading(path, "NRRD" if nrrd else "MetaImage"):
+        oriented = check_nrrd(path) if nrrd else check_meta(path)
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        size = tuple(reader.GetSize())
+        if len(size) != 3 or min(size) < 2:
+            return None
+        affine = np.eye(4)
+        affine[:3, :3] = np.array(reader.GetDirection()).reshape(3, 3) * reader.GetSpacing()
+        affine[:3, 3] = reader.GetOrigin()
+        bits = sitk.GetPixelIDValueAsString(reader.GetPixelIDValue()).split("-")[0]
+    empty = np.broadcast_to(np.zeros((), _OF_BITS.get(bits, np.float64)), size)
+    return Volume(empty, flip_lps(3) @ affine, "image", stem(path), oriented)
 
 
 def affine_in_picture(affine: Matrix) -> Matrix:
@@ -86,8 +108,9 @@ def _one_channel(
 
 
 def from_itk(image: sitk.Image) -> tuple[NDArray[Any], Matrix]:
-    """Array in ijk order and the voxel-to-world matrix in RAS mm."""
-    data = sitk.GetArrayFromImage(image).transpose()
+    """Array in ijk order, C-contiguous, and the voxel-to-world matrix in RAS mm."""
+    view = sitk.GetArrayViewFromImage(image).transpose()
+    data = view.copy() if view.flags.c_contiguous else native(view)
     ndim = image.GetDimension()
     affine = np.eye(ndim + 1)
     direction = np.array(image.GetDirection()).reshape(ndim, ndim)

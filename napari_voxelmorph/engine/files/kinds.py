@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,24 @@ _LABEL_WORDS = re.compile(
     r"(^|[^a-z])(labels?|seg|segs|segmentation|mask|masks|aseg|aparc|parcellation)([^a-z]|$)"
 )
 
+#: Voxels looked at together.
+_PART = 2**20
+#: Along the last axis: a cache line of the widest type, and more.
+_SLAB = 32
+
 
 def native(data: NDArray[Any]) -> NDArray[Any]:
     """The same numbers, C-contiguous, in this machine's byte order, no extended floats."""
     dtype = data.dtype.newbyteorder("=")
     if dtype.kind == "f" and dtype.itemsize > 8:
         dtype = np.dtype(np.float64)
-    return np.ascontiguousarray(data, dtype=dtype)
+    if data.dtype == dtype and data.flags.c_contiguous:
+        return data
+    out = np.empty(data.shape, dtype)
+    # By slabs: turning the axes of a large array at once misses the caches at every voxel.
+    for first in range(0, data.shape[-1], _SLAB):
+        out[..., first : first + _SLAB] = data[..., first : first + _SLAB]
+    return out
 
 
 def guess_kind(path: Path, data: NDArray[Any]) -> Kind:
@@ -30,6 +42,16 @@ def guess_kind(path: Path, data: NDArray[Any]) -> Kind:
     if not _LABEL_WORDS.search(path.name.lower()):
         return "image"
     return "labels" if data.dtype.kind in "bui" or _whole(data) else "image"
+
+
+def are_labels(
+    path: Path, kind: Kind | None, header: Mapping[str, Any], dtype: np.dtype[Any]
+) -> bool:
+    """As far as can be said before the voxels are read."""
+    if kind is not None:
+        return kind == "labels"
+    named = dtype.kind in "bui" and _LABEL_WORDS.search(path.name.lower()) is not None
+    return named or header.get("kind_in_file") == "labels"
 
 
 def label_array(data: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -42,12 +64,13 @@ def label_array(data: NDArray[Any], path: Path) -> NDArray[Any]:
     """
     if data.dtype.kind in "bui":
         return data
-    if not _whole(data):
-        odd = data[~np.isfinite(data) | (data != np.trunc(data))].reshape(-1)[0]
-        raise InputError(
-            f"“{path.name}” is no label image: it holds {odd:g}, and labels are whole numbers. "
-            "Open it as an image, or choose the segmentation that was not interpolated."
-        )
+    for part in _parts(data):
+        odd = part[~np.isfinite(part) | (part != np.trunc(part))]
+        if odd.size:
+            raise InputError(
+                f"“{path.name}” is no label image: it holds {odd[0]:g}, and labels are whole "
+                "numbers. Open it as an image, or choose the segmentation that was not interpolated."
+            )
     low, high = float(data.min()), float(data.max())
     if low < -(2.0**63) or high >= 2.0**63:
         raise InputError(
@@ -55,12 +78,22 @@ def label_array(data: NDArray[Any], path: Path) -> NDArray[Any]:
             "whole number of 64 bits can hold. Open it as an image."
         )
     fits = low >= -(2**31) and high < 2**31
-    return data.astype(np.int32 if fits else np.int64)
+    whole = np.dtype(np.int32 if fits else np.int64)
+    ours = data.flags.c_contiguous and data.flags.writeable
+    if whole.itemsize != data.dtype.itemsize or not ours:
+        return data.astype(whole)
+    # In the place of the floats: a large one need not be held twice.
+    ids = data.view(whole)
+    for part, target in zip(_parts(data), _parts(ids), strict=True):
+        target[...] = part.astype(whole)
+    return ids
 
 
 def non_finite(data: NDArray[Any]) -> int:
     """How many voxels are NaN or infinite."""
-    return int(data.size - np.count_nonzero(np.isfinite(data))) if data.dtype.kind == "f" else 0
+    if data.dtype.kind != "f":
+        return 0
+    return sum(part.size - int(np.count_nonzero(np.isfinite(part))) for part in _parts(data))
 
 
 def refuse_dtype(dtype: np.dtype[Any], path: Path) -> None:
@@ -82,4 +115,14 @@ def refuse_dtype(dtype: np.dtype[Any], path: Path) -> None:
 
 
 def _whole(data: NDArray[Any]) -> bool:
-    return bool(np.isfinite(data).all() and np.array_equal(data, np.trunc(data)))
+    return all(
+        bool(np.isfinite(part).all()) and np.array_equal(part, np.trunc(part))
+        for part in _parts(data)
+    )
+
+
+def _parts(data: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """The array in parts, along its first axis: what is made of one in between stays small."""
+    rows = max(1, _PART // max(1, data[:1].size))
+    for first in range(0, len(data), rows):
+        yield data[first : first + rows]

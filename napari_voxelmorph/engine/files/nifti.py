@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,21 +18,22 @@ from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.files.frames import (
-    SCANNER,
-    flip_lps,
-)
-from napari_voxelmorph.engine.files.kinds import refuse_dtype
-from napari_voxelmorph.engine.files.loaded import choose_volume, largest_gap, to_volume
+from napari_voxelmorph.engine.files.coarse import coarse_affine
+from napari_voxelmorph.engine.files.frames import SCANNER, flip_lps
+from napari_voxelmorph.engine.files.kinds import are_labels, refuse_dtype
+from napari_voxelmorph.engine.files.loaded import choose_volume, largest_gap, stem, to_volume
 from napari_voxelmorph.engine.files.reading import (
     HEADER_LIMIT,
     damaged,
     first_bytes,
     is_gzip,
     reading,
-    require_bytes,
-    require_gzip_bytes,
+    require_file_bytes,
+    require_memory,
+    to_the_end,
 )
+from napari_voxelmorph.engine.files.room import factors_of, require_room
+from napari_voxelmorph.engine.files.voxels import Stored, needed_bytes, read_voxels
 from napari_voxelmorph.engine.geometry.volume import Kind, Matrix, Volume
 
 #: Written into the description of a file whose image does not know left from right.
@@ -41,23 +42,47 @@ _TO_MM = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
 LABEL_INTENT, VECTOR_INTENT = 1002, 1007
 
 
-def load(path: Path, kind: Kind | None, volume_index: int | None) -> Volume:
-    """Read NIfTI-1/2 (one file or a pair), Analyze 7.5/SPM, MGH or MGZ."""
+def loading(
+    path: Path, kind: Kind | None, volume_index: int | None, voxel_size: float | None = None
+) -> Generator[float, None, Volume]:
+    """Read NIfTI-1/2 (one file or a pair), Analyze 7.5/SPM, MGH or MGZ; yields the share read.
+
+    Size and memory are checked by the header, before the first voxel.
+    """
     what = "MGH" if ".mg" in path.name.lower() else "NIfTI or Analyze"
     with reading(path, what), open_image(path, what) as image:
         refuse_dtype(image.get_data_dtype(), path)
         _refuse_field(path, image)
-        index = choose_volume(path, image.shape, volume_index)
-        _check_size(path, what, image)
+        choose_volume(path, image.shape, volume_index)
+        stored = _stored(path, what, image)
         affine, oriented, header = geometry(image, path)
-        data = _read(image, index)
-        if data.ndim == 1:
-            data = data.reshape(-1, 1)
-        if volume_index is not None:
-            header["volume_index"] = volume_index
+        labels = are_labels(path, kind, header, stored.dtype)
+        factors = factors_of(stored, affine, voxel_size)
+        require_room(path, stored, 1, affine, factors, labels)
+        which = range(volume_index or 0, (volume_index or 0) + 1)
+        data = (yield from read_voxels(stored, which, factors, labels, path, what))[0]
+    affine = coarse_affine(affine, (*factors, 1, 1)[:3])
+    if data.ndim == 1:
+        data = data.reshape(-1, 1)
+    if volume_index is not None:
+        header["volume_index"] = volume_index
     if header.pop("picture", False) and data.ndim == 2:
         affine = _plane_of_picture(affine)
     return to_volume(path, data, affine, kind, header, oriented)
+
+
+def peek(path: Path, volume_index: int | None) -> Volume | None:
+    """The grid of a 3-D file, with zeros that take no memory; None for any other."""
+    what = "MGH" if ".mg" in path.name.lower() else "NIfTI or Analyze"
+    with reading(path, what), open_image(path, what) as image:
+        refuse_dtype(image.get_data_dtype(), path)
+        choose_volume(path, image.shape, volume_index)
+        stored = _stored(path, what, image)
+        if len(stored.shape) < 3 or min(stored.shape) < 2:
+            return None
+        affine, oriented, _ = geometry(image, path)
+    empty = np.broadcast_to(np.zeros((), stored.result), stored.shape)
+    return Volume(empty, affine, "image", stem(path), oriented)
 
 
 @contextmanager
@@ -83,8 +108,15 @@ def read_array(path: Path, what: str) -> tuple[SpatialImage, NDArray[Any]]:
     """The image and all its numbers as stored; call it inside `reading`."""
     with open_image(path, what) as image:
         refuse_dtype(image.get_data_dtype(), path)
-        _check_size(path, what, image)
-        return image, _read(image, (slice(None),) * len(image.shape))
+        stored = _stored(path, what, image)
+        whole = (1,) * len(stored.shape)
+        require_memory(needed_bytes(stored, stored.count, whole, False), path)
+        data = to_the_end(read_voxels(stored, range(stored.count), whole, False, path, what))
+        # The images one behind the other are the axes after the third, the last one slowest.
+        after = image.shape[3:]
+        data = data.reshape(*after[::-1], *stored.shape)
+        axes = range(data.ndim)
+        return image, data.transpose(*axes[len(after) :], *axes[: len(after)][::-1])
 
 
 def _check_offset(path: Path, what: str) -> None:
@@ -102,16 +134,11 @@ def _check_offset(path: Path, what: str) -> None:
             raise damaged(path, what, f"its header says that the voxels begin at byte {offset:g}")
 
 
-def _check_size(path: Path, what: str, image: SpatialImage) -> None:
-    source: Any = image.dataobj
-    holder = image.file_map.get("image")
-    file = Path(holder.filename) if holder is not None and holder.filename else path
-    declared = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
-    total = declared + int(getattr(source, "offset", 0))
-    if is_gzip(file):
-        require_gzip_bytes(file, what, total)
-    else:
-        require_bytes(file, what, total, compressed=False, copies=2)
+def _stored(path: Path, what: str, image: SpatialImage) -> Stored:
+    """How the voxels lie in the file, which is large enough for them."""
+    stored = Stored.of(image, path)
+    require_file_bytes(stored.file, what, stored.end, is_gzip(stored.file))
+    return stored
 
 
 def _refuse_field(path: Path, image: SpatialImage) -> None:
@@ -122,21 +149,6 @@ def _refuse_field(path: Path, image: SpatialImage) -> None:
             f"“{path.name}” is a displacement field, not an image. Apply it as a transform "
             "(napari-voxelmorph apply), or open it with load_displacement."
         )
-
-
-def _read(image: SpatialImage, index: tuple[Any, ...]) -> NDArray[Any]:
-    """Numbers as stored where the file has no scaling, else float32 (float64 for wide types)."""
-    source: Any = image.dataobj
-    slope, inter = getattr(source, "slope", 1.0), getattr(source, "inter", 0.0)
-    whole = all(isinstance(i, slice) or n == 1 for i, n in zip(index, image.shape, strict=True))
-    if not whole:
-        return np.asarray(source[index])
-    if (slope, inter) == (1.0, 0.0):
-        data = source.get_unscaled() if hasattr(source, "get_unscaled") else np.asarray(source)
-    else:
-        exact = image.get_data_dtype().itemsize <= 2  # so that float32 loses nothing
-        data = np.asarray(source, dtype=np.float32 if exact else np.float64)
-    return np.asarray(np.asarray(data)[index])
 
 
 def geometry(image: SpatialImage, path: Path) -> tuple[Matrix, bool, dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -21,7 +21,8 @@ from napari_voxelmorph.engine.errors import (
 DEFLATE_LIMIT = 1032
 #: Headers may carry extensions, comments, thumbnails; beyond this they are not headers.
 HEADER_LIMIT = 64 * 2**20
-_CHUNK = 2**20
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -46,6 +47,15 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise damaged(path, what, _reason(error)) from error
 
 
+def to_the_end(job: Generator[Any, None, Result]) -> Result:
+    """Run a generator for what it returns."""
+    while True:
+        try:
+            next(job)
+        except StopIteration as finished:
+            return finished.value  # type: ignore[no-any-return]
+
+
 def damaged(path: Path, what: str, reason: str) -> FileFormatError:
     """The error for a file that is not a readable `what`."""
     return FileFormatError(
@@ -54,10 +64,15 @@ def damaged(path: Path, what: str, reason: str) -> FileFormatError:
     )
 
 
+def fits_memory(nbytes: float) -> bool:
+    """Whether so much can be allocated with room to spare."""
+    return nbytes <= 0.9 * free_memory(torch.device("cpu"))
+
+
 def require_memory(nbytes: int, path: Path) -> None:
     """Raise `NotEnoughMemoryError` unless `nbytes` can be allocated with room to spare."""
-    free = free_memory(torch.device("cpu"))
-    if nbytes > 0.9 * free:
+    if not fits_memory(nbytes):
+        free = free_memory(torch.device("cpu"))
         raise NotEnoughMemoryError(
             f"“{path.name}” says that it needs {nbytes / 1e9:.3g} GB and {free / 1e9:.1f} GB are "
             "free. Close other programs, or crop or downsample the image first."
@@ -76,31 +91,16 @@ def require_bytes(path: Path, what: str, declared: int, compressed: bool, copies
     copies : int
         How many times `declared` will be held in memory at once.
     """
+    require_file_bytes(path, what, declared, compressed)
+    require_memory(declared * copies, path)
+
+
+def require_file_bytes(path: Path, what: str, declared: int, compressed: bool) -> None:
+    """Raise `FileFormatError` when the file is too small for what its header asks for."""
     held = path.stat().st_size * (DEFLATE_LIMIT if compressed else 1)
     if declared > held:
         reason = f"its header promises {declared:,} bytes and it holds at most {held:,}"
         raise damaged(path, what, reason)
-    require_memory(declared * copies, path)
-
-
-def require_gzip_bytes(path: Path, what: str, declared: int) -> None:
-    """`require_bytes` for a gzip file, exact: unpacks (keeping nothing) where the end disagrees."""
-    require_bytes(path, what, declared, compressed=True, copies=2)
-    with path.open("rb") as file:
-        file.seek(-4, 2)
-        written = int.from_bytes(file.read(4), "little")
-    if written >= declared % 2**32 and declared < 2**32:
-        return
-    # Several members, more than 4 GB, or cut short: count.
-    total = 0
-    with gzip.open(path, "rb") as stream:
-        while total < declared:
-            chunk = stream.read(_CHUNK)
-            if not chunk:
-                raise damaged(
-                    path, what, f"its header promises {declared:,} bytes and it holds {total:,}"
-                )
-            total += len(chunk)
 
 
 def is_gzip(path: Path) -> bool:
