@@ -60,7 +60,7 @@ class Architecture:
     design: Design = "unet"
     symmetric: bool = False
     hyper: int = 0
-    rank: int = 8
+    rank: int = 4
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "encoder", _widths(self.encoder, "encoder"))
