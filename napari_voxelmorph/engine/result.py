@@ -205,7 +205,7 @@ class Registration:
         args = (
             image,
             *self._matrices(volume, inverse),
-            *self._deformation(inverse),
+            *self._deformation(inverse, start, step, shape),
             np.array(pad_3d(start, 0.0)),
             np.array(pad_3d(step, 1.0)),
             order,
@@ -226,9 +226,16 @@ class Registration:
         return [matrix_3d(to_fixed), matrix_3d(np.linalg.inv(volume.affine) @ self.fixed.affine)]
 
     def _deformation(
-        self, inverse: bool
+        self,
+        inverse: bool,
+        start: NDArray[np.float64],
+        step: NDArray[np.float64],
+        shape: tuple[int, ...],
     ) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
-        """Displacement on the field's grid, and the scale and offset of that grid."""
+        """Displacement on the field's grid, and the scale and offset of that grid.
+
+        At least what the block ``start + step · index`` of the fixed grid needs; here all.
+        """
         if self.field is None:
             return NO_FIELD, np.ones(3), np.zeros(3)
         data = self.field.backward if inverse else self.field.forward

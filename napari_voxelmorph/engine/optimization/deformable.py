@@ -60,6 +60,8 @@ def deform(
     moving_mask: Volume | None = None,
     start: Field | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    grid: WorkGrid | None = None,
+    last: bool = False,
 ) -> Steps:
     """Find the field that makes the moving image, after `affine`, look like the fixed one.
 
@@ -72,8 +74,14 @@ def deform(
         To begin with instead of zero; of the kind that ``config.transform`` names.
     stopped : callable
         Asked after every iteration; once it says True, the best field so far is returned.
+    grid : WorkGrid, optional
+        The pair as `work_grid.prepare` made it, for whoever deforms it many times.
+    last : bool
+        Return each level's last field, not its best: a stiffer field than the one it began
+        from is never more similar.
     """
-    grid = prepare(fixed, moving, affine, config, fixed_mask, moving_mask)
+    if grid is None:
+        grid = prepare(fixed, moving, affine, config, fixed_mask, moving_mask)
     ops: Ops = CpuOps() if device.type == "cpu" else TorchOps(device)
     count = len(config.iterations)
     costs = [n * 8.0**i for i, n in enumerate(config.iterations)]
@@ -91,7 +99,7 @@ def deform(
             state = _carried(ops, state, factors, level)
         factors = level.factors * level.ratio
         done, share = sum(costs[:index]) / max(1.0, sum(costs)), costs[index] / max(1.0, sum(costs))
-        climb = _climb(ops, level, state, config, _place(index, count), iterations, stopped)
+        climb = _climb(ops, level, state, config, _place(index, count), iterations, stopped, last)
         place = (done, share, iterations)
         state = yield from _tell(climb, grid, factors, config, ops, level, fixed.ndim, *place)
     if state is None and start is not None:
@@ -135,8 +143,10 @@ def _climb(
     place: int,
     iterations: int,
     stopped: Callable[[], bool],
+    last: bool = False,
 ) -> Generator[tuple[float, Any], None, Any]:
-    """The iterations of one level, from `state`; yields (similarity, state), returns the best."""
+    """The iterations of one level, from `state`; yields (similarity, state), returns the best
+    (or the last)."""
     fixed, moving, weight = (ops.array(a) for a in (level.fixed, level.moving, level.weight))
     terms = [make_term(config, ops, fixed, moving, weight, level.ratio, place == 0)]
     if config.symmetric:
@@ -166,6 +176,8 @@ def _climb(
         yield value, state
         if stopped():
             break
+    if last:
+        return state
     if iterations:
         value, _ = _force(ops, terms, state, velocity)
     return state if not iterations or value >= best_value else best
