@@ -60,9 +60,11 @@ def save_segmentation(
         )
     references = fixed_datasets(fixed)
     _, place = from_plane(fixed)
+    gap = f"{np.linalg.norm(place[:3, 2]):.10g}"
     for dataset in references:
-        if not dataset.get("SliceThickness"):  # highdicom cannot do without
-            dataset.SliceThickness = f"{np.linalg.norm(place[:3, 2]):.6g}"
+        # highdicom needs the one, and believes the other where it contradicts the positions.
+        dataset.SliceThickness = dataset.get("SliceThickness") or gap
+        dataset.SpacingBetweenSlices = gap
     data, _ = from_plane(labels)
     # Ids become 1, 2, 3 ... as SEG counts; slices first, then rows and columns.
     places = _places(data, ids)

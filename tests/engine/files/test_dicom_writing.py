@@ -158,9 +158,11 @@ def test_segmentation(result, tmp_path):
     )
     np.testing.assert_array_equal(ids[frames].transpose(2, 1, 0), data)
     volume = seg.get_volume(combine_segments=True, allow_missing_positions=True)
-    # highdicom counts slices, rows, columns, in LPS.
-    to_lps = np.diag([-1, -1, 1, 1]) @ result.fixed.affine[:, [2, 1, 0, 3]]
-    np.testing.assert_allclose(volume.affine[:3, :3], to_lps[:3, :3], atol=1e-4)
+    # By its own geometry (LPS; slices, rows, columns, in either order) every voxel is in its place.
+    to_ours = np.linalg.inv(np.diag([-1, -1, 1, 1]) @ result.fixed.affine) @ volume.affine
+    places = np.indices(volume.array.shape).reshape(3, -1)
+    ours = np.rint(to_ours[:3, :3] @ places + to_ours[:3, 3:]).astype(int)
+    np.testing.assert_array_equal(ids[volume.array].ravel(), data[tuple(ours)])
 
 
 def test_sentences(result, tmp_path):
