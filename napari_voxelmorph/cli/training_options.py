@@ -71,7 +71,7 @@ examples:
 
 def recipe_names() -> dict[str, str]:
     """Names to type -> names in the window."""
-    return {name.lower().replace(" ", "-"): name for name in RECIPES}
+    return {name.lower().replace(" ", "-").replace("λ", "lambda"): name for name in RECIPES}
 
 
 def add_train_options(parser: argparse.ArgumentParser) -> None:

@@ -88,6 +88,8 @@ def network_text(architecture: Architecture) -> str:
     parts = [f"{kind}, gives {gives}"]
     if architecture.scale > 1:
         parts.append(f"at 1/{architecture.scale} of the resolution")
+    if architecture.hyper:
+        parts.append("for every λ")
     if architecture.probabilistic:
         parts.append("with its uncertainty")
     if architecture.symmetric:

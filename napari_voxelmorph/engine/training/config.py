@@ -215,6 +215,10 @@ RECIPES: dict[str, tuple[TrainingConfig, str]] = {
         replace(DEFAULT, segmentation_weight=1.0),
         "As above, and pulls the segmented structures onto each other.",
     ),
+    "Every λ": (
+        replace(DEFAULT, hyper="smoothness", steps=8000),
+        "One network for every smoothness, to be tuned after registering, live.",
+    ),
     "Small cohort": (
         replace(DEFAULT, augmentation=1.0, average=0.999, steps=3000),
         "Up to about 20 scans: more augmentation, averaged weights.",
