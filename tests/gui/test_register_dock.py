@@ -68,13 +68,13 @@ def test_the_button_says_what_is_missing(window):
     assert button(window).isEnabled()
 
 
-def test_colour_and_four_dimensional_images_are_refused_on_the_button(window):
+def test_colour_and_five_dimensional_images_are_refused_on_the_button(window):
     rgb = window.viewer.add_image(np.zeros((8, 8, 3), np.uint8), rgb=True, name="photo")
     window.dock.inputs.choose("moving", rgb)
     assert "colour" in button(window).text()
-    series = window.viewer.add_image(np.zeros((2, 4, 8, 8)), name="cine")
+    series = window.viewer.add_image(np.zeros((2, 2, 4, 8, 8)), name="echoes")
     window.dock.inputs.choose("moving", series)
-    assert "4-D" in button(window).text()
+    assert "5-D" in button(window).text()
     volume = window.viewer.add_image(np.random.default_rng(0).random((8, 8, 8)), name="head")
     window.dock.inputs.choose("moving", volume)
     assert button(window).text() == "Moving is 3-D, fixed is 2-D"

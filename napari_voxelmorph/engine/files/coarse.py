@@ -73,7 +73,7 @@ def offer(voxel_size: float) -> str:
     """How to have images read on a coarser grid; the end of an error's sentence."""
     return (
         f"Open it at a voxel size of {voxel_size:g} mm (command line: --voxel-size {voxel_size:g}; "
-        f"Python: load(…, voxel_size={voxel_size:g}); the window offers it)"
+        f"Python: load(…, voxel_size={voxel_size:g}); Open… in the Register dock offers it)"
     )
 
 

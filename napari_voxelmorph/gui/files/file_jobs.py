@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
+
+from napari_voxelmorph.gui.views.landmark_layer import LayerData
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Kind
@@ -33,25 +37,89 @@ def save_as(kind: str, registration: Registration, path: str) -> Callable[[], st
     return work
 
 
-def load_images(paths: list[str], kinds: list[Kind]) -> Callable[[], list[Layer]]:
+@dataclass(frozen=True)
+class TooLarge:
+    """A file that does not fit into the memory, and the voxel size (mm) at which it would.
+
+    `readable`: it could be opened as it is, only not registered.
+    """
+
+    sentence: str
+    voxel_size: float
+    readable: bool
+
+
+def load_images(
+    paths: list[str], kinds: list[Kind], voxel_size: float | None = None, to_register: bool = True
+) -> Callable[[], Generator[float, None, list[Layer] | TooLarge]]:
     """Return the job that reads image files; `kinds` are "image" or "labels".
 
     The layers are made here too: the first one of a session takes napari half a second.
+    What is too large, also for a registration (unless `to_register` is False), is found by the
+    headers, before anything is read.
     """
 
-    def work() -> list[Layer]:
-        from napari_voxelmorph.engine import files
-        from napari_voxelmorph.gui.views.display import layer_from_volume
+    def work() -> Generator[float, None, list[Layer] | TooLarge]:
+        from napari_voxelmorph.engine.errors import NotEnoughMemoryError
 
         rest: list[Kind] = ["image"] * len(paths)
         layers = []
-        for path, kind in zip(paths, [*kinds, *rest], strict=False):
-            # A segmentation over everything would hide the pair; the view shows outlines.
-            data = layer_from_volume(files.load(path, kind), visible=kind != "labels")
-            layers.append(Layer.create(*data))
+        for path in paths if to_register else ():
+            found = _too_large(path, voxel_size)
+            if found is not None:
+                return found
+        try:
+            for path, kind in zip(paths, [*kinds, *rest], strict=False):
+                # A segmentation over everything would hide the pair; the view shows outlines.
+                looks = {"visible": kind != "labels"}
+                data = yield from layer_data(path, kind, voxel_size, **looks)
+                layers.append(Layer.create(*data))
+        except NotEnoughMemoryError as error:
+            if error.voxel_size is None:
+                raise
+            return TooLarge(str(error), error.voxel_size, False)
         return layers
 
     return work
+
+
+def layer_data(
+    path: str, kind: Kind | None, voxel_size: float | None = None, **looks: Any
+) -> Generator[float, None, LayerData]:
+    """Read one file as layer data: an image, a segmentation, or a 4-D series of them."""
+    from napari_voxelmorph.engine import files
+    from napari_voxelmorph.engine.files.series import is_series, load_series
+    from napari_voxelmorph.gui.views.display import layer_from_volume
+    from napari_voxelmorph.gui.views.series_layers import layer_from_series
+
+    yield 0.0
+    if is_series(Path(path)):
+        return layer_from_series(load_series(Path(path)), kind, **looks)
+    volume = yield from files.loading(path, kind, voxel_size=voxel_size)
+    return layer_from_volume(volume, **looks)
+
+
+def _too_large(path: str, voxel_size: float | None) -> TooLarge | None:
+    """Whether a pair of such images could not be registered, even on a coarse work grid."""
+    import torch
+
+    from napari_voxelmorph.engine import files
+    from napari_voxelmorph.engine.config import DEFAULT
+    from napari_voxelmorph.engine.errors import NotEnoughMemoryError
+    from napari_voxelmorph.engine.estimate import check_memory
+    from napari_voxelmorph.engine.files.series import is_series
+
+    volume = 0 if is_series(Path(path)) else None
+    grid = files.peek(path, volume, voxel_size)
+    if grid is None:
+        return None
+    try:
+        check_memory(grid, grid, DEFAULT, torch.device("cpu"))
+    except NotEnoughMemoryError as error:
+        if error.voxel_size is not None:
+            sentence = str(error).replace("This pair needs", f"Registering “{grid.name}” needs")
+            return TooLarge(sentence, error.voxel_size, True)
+    return None
 
 
 def load_points(path: str, ndim: int) -> Callable[[], Points]:

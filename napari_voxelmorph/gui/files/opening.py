@@ -6,14 +6,14 @@ from typing import Any
 
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.engine.geometry.volume import Kind, Volume
 from napari_voxelmorph.gui.background.engine_thread import EngineThread
 from napari_voxelmorph.gui.background.pace import canvas_of, unpainted
 from napari_voxelmorph.gui.background.turns import Pieces, Turns
-from napari_voxelmorph.gui.files.file_jobs import load_images, load_points, load_sample
+from napari_voxelmorph.gui.files.file_jobs import TooLarge, load_images, load_points, load_sample
 from napari_voxelmorph.gui.register.inputs_section import InputsSection
 from napari_voxelmorph.gui.views.display import volume_from_layer
 from napari_voxelmorph.gui.views.landmark_layer import landmark_layer
@@ -78,18 +78,24 @@ class Opening(QObject):
             load_sample, lane="open", on_done=self._add_sample, on_error=self._on_error
         )
 
-    def _read(self, paths: list[str], roles: list[str]) -> None:
+    def _read(self, paths: list[str], roles: list[str], **how: Any) -> None:
         kinds: list[Kind] = ["labels" if _holds_labels(role) else "image" for role in roles]
         self.working.emit("Opening…")
         self._engine.submit(
-            load_images(paths, kinds),
+            load_images(paths, kinds, **how),
             lane="open",
-            on_done=lambda layers: self._add(layers, roles),
+            on_done=lambda found: self._on_read(found, paths, roles),
             on_error=self._on_error,
         )
 
-    def _add(self, layers: list[Layer], roles: list[str]) -> None:
-        self._turns.add(self._adding(layers, roles))
+    def _on_read(self, found: list[Layer] | TooLarge, paths: list[str], roles: list[str]) -> None:
+        if not isinstance(found, TooLarge):
+            self._turns.add(self._adding(found, roles))
+            return
+        self.ended.emit()
+        how = ask_how(self._parent, found)
+        if how is not None:
+            self._read(paths, roles, **how)
 
     def _add_sample(self, parts: dict[str, Layer]) -> None:
         self._turns.add(self._adding(list(parts.values()), list(parts)))
@@ -108,7 +114,7 @@ class Opening(QObject):
         self.opened.emit(roles)
 
     def _read_points(self, role: str, path: str) -> None:
-        image = self._inputs.layer(role.replace("_landmarks", ""))
+        image = self._inputs.image(role.replace("_landmarks", ""))
         if image is None:
             self.failed.emit("Choose the image first; landmarks are drawn over it.", "")
             return
@@ -132,6 +138,22 @@ class Opening(QObject):
     def _on_error(self, sentence: str, details: str) -> None:
         self.ended.emit()
         self.failed.emit(sentence, details)
+
+
+def ask_how(parent: QWidget, found: TooLarge) -> dict[str, Any] | None:
+    """Ask whether a large file shall be opened coarser, or as it is; None: not at all."""
+    box = QMessageBox(QMessageBox.Icon.Warning, "Too large", found.sentence, parent=parent)
+    coarser = box.addButton(f"Open at {found.voxel_size:g} mm", QMessageBox.ButtonRole.AcceptRole)
+    as_it_is = None
+    if found.readable:
+        as_it_is = box.addButton("Open as it is", QMessageBox.ButtonRole.DestructiveRole)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.exec()
+    chosen = box.clickedButton()
+    box.deleteLater()
+    if chosen is coarser:
+        return {"voxel_size": found.voxel_size}
+    return {"to_register": False} if as_it_is is not None and chosen is as_it_is else None
 
 
 def _holds_labels(role: str) -> bool:

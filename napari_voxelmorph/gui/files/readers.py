@@ -24,15 +24,15 @@ def get_reader(path: str | list[str]) -> Reader | None:
 
 def read(path: str | list[str]) -> list[LayerData]:
     """Return the layers behind one path or several."""
-    from napari_voxelmorph.engine import files
-    from napari_voxelmorph.gui.views.display import layer_from_volume
+    from napari_voxelmorph.engine.files.reading import to_the_end
+    from napari_voxelmorph.gui.files.file_jobs import layer_data
 
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
         if session_in(Path(one)) is not None:
             layers += _session_layers(str(session_in(Path(one))))
         else:
-            layers.append(layer_from_volume(files.load(one, kind=None)))
+            layers.append(to_the_end(layer_data(one, kind=None)))
     return layers
 
 

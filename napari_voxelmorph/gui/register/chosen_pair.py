@@ -20,10 +20,10 @@ def chosen_pair(inputs: InputsSection) -> Pair:
     Nothing is copied: the engine gets the arrays that the layers hold now, whatever becomes
     of the layers.
     """
-    moving, fixed = inputs.layer("moving"), inputs.layer("fixed")
+    moving, fixed = inputs.image("moving"), inputs.image("fixed")
     parts: dict[str, Any] = {}
     for role in COMPANIONS:
-        layer = inputs.layer(role)
+        layer = inputs.image(role)
         image = moving if role.startswith("moving") else fixed
         if layer is not None:
             reads = points_from_layer if role.endswith("landmarks") else volume_from_layer
@@ -33,4 +33,4 @@ def chosen_pair(inputs: InputsSection) -> Pair:
 
 def as_placed(inputs: InputsSection) -> Matrix | None:
     """Start as the two images lie in the window; None when nobody moved them."""
-    return start_from_layers(inputs.layer("moving"), inputs.layer("fixed"))
+    return start_from_layers(inputs.image("moving"), inputs.image("fixed"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels, Points
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy
@@ -16,6 +17,7 @@ from napari_voxelmorph.gui.register.layer_choice import LayerChoice
 from napari_voxelmorph.gui.section import More, Section
 from napari_voxelmorph.gui.views.display import KEY
 from napari_voxelmorph.gui.views.overlays import KINDS
+from napari_voxelmorph.gui.views.series_layers import axes_of
 
 #: Roles of the pair and its companions, in the order of the dock.
 COMPANIONS = {
@@ -47,6 +49,7 @@ class InputsSection(Section):
         for role, choice in self.choices.items():
             choice.changed.connect(self._on_changed)
             choice.open_asked.connect(lambda role=role: self.open_asked.emit(role))
+            choice.volume_turned.connect(lambda role=role: self._turn_to_volume(role))
         events = viewer.layers.events
         self._sources = (events.inserted, events.removed, events.reordered, events.renamed)
         for source in self._sources:
@@ -92,6 +95,10 @@ class InputsSection(Section):
         """The layer chosen for a role, or None."""
         return self.choices[role].layer
 
+    def image(self, role: str) -> Any:
+        """As `layer`; of a 4-D one the chosen volume, as a 3-D layer without a window."""
+        return self.choices[role].image
+
     def choose(self, role: str, layer: Any) -> None:
         """Choose a layer for a role."""
         self.choices[role].choose(layer)
@@ -101,11 +108,21 @@ class InputsSection(Section):
         blocked = self.blockSignals(True)
         for role in [r for r in self.choices if r.startswith("moving")]:
             other = role.replace("moving", "fixed")
-            moving, fixed = self.layer(role), self.layer(other)
-            self.choices[role].choose(fixed)
-            self.choices[other].choose(moving)
+            first, second = self.choices[role], self.choices[other]
+            moving, fixed = first.layer, second.layer
+            volumes = first.volume.value(), second.volume.value()
+            first.choose(fixed)
+            second.choose(moving)
+            first.volume.setValue(volumes[1])
+            second.volume.setValue(volumes[0])
         self.blockSignals(blocked)
         self._on_changed()
+
+    def _turn_to_volume(self, role: str) -> None:
+        """Let the window show the volume that was chosen."""
+        layer, dims = self.layer(role), self._viewer.dims
+        if layer in self._viewer.layers and dims.ndim == layer.ndim:
+            dims.set_point(0, layer.data_to_world((self.choices[role].volume.value(), 0, 0, 0))[0])
 
     def refresh(self, event: Any = None) -> None:
         """Offer the layers that are in the window now."""
@@ -139,7 +156,7 @@ class InputsSection(Section):
 
     def _show_facts(self) -> None:
         for role, label in self.facts.items():
-            layer = self.layer(role)
+            layer = self.image(role)
             text = "" if layer is None else facts_of(layer)
             label.setText(text)
             label.setToolTip(text)
@@ -149,7 +166,7 @@ class InputsSection(Section):
         moving, fixed = self.layer("moving"), self.layer("fixed")
         self.swap.setEnabled(moving is not None or fixed is not None)
         a_pair = None not in (moving, fixed) and moving is not fixed
-        self.show_both.setEnabled(a_pair and moving.ndim == fixed.ndim)
+        self.show_both.setEnabled(a_pair and axes_of(moving) == axes_of(fixed))
 
 
 def is_ours(layer: Any) -> bool:
@@ -189,8 +206,10 @@ _ROLE_HELP = {
 def facts_of(layer: Any) -> str:
     """Size and voxel size of a layer in one line."""
     shape = " × ".join(str(n) for n in layer.data.shape)
-    voxel = " × ".join(f"{s:.3g}" for s in layer.scale)
+    # Where the scale is in the affine (a volume of a series), it counts too.
+    spacing = np.linalg.norm(layer.affine.linear_matrix, axis=0) * layer.scale
+    voxel = " × ".join(f"{s:.3g}" for s in spacing)
     unit = "mm" if any("milli" in str(u) for u in layer.units) else "px"
-    same = len({f"{s:.3g}" for s in layer.scale}) == 1
-    size = f"{float(layer.scale[0]):.3g}" if same else voxel
+    same = len({f"{s:.3g}" for s in spacing}) == 1
+    size = f"{float(spacing[0]):.3g}" if same else voxel
     return f"{shape} · {size} {unit}"

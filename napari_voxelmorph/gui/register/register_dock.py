@@ -160,7 +160,7 @@ class RegisterDock(QWidget):
     def show_readiness(self) -> None:
         """Update the text of the button."""
         problem = self.inputs.message.text.text() if self.inputs.message.kind == "error" else ""
-        moving, fixed = self.inputs.layer("moving"), self.inputs.layer("fixed")
+        moving, fixed = self.inputs.image("moving"), self.inputs.image("fixed")
         self.controls.set_ready(readiness(moving, fixed, problem))
 
     def show_result(self) -> None:

@@ -50,7 +50,7 @@ class CloserLook:
 
     def check(self) -> None:
         """Look closer at the pair: warnings, memory, time, start matrix."""
-        moving, fixed = (self._dock.inputs.layer(role) for role in ("moving", "fixed"))
+        moving, fixed = (self._dock.inputs.image(role) for role in ("moving", "fixed"))
         axes = {layer.ndim for layer in (moving, fixed) if layer is not None}
         self._dock.method.models.set_pair(axes.pop() if len(axes) == 1 else None)
         if moving is None or fixed is None or moving is fixed or moving.ndim != fixed.ndim:

@@ -133,8 +133,12 @@ class ModeSwitch:
     def fit(self) -> None:
         """Fill the cells (or the canvas) with the pair."""
         layer = self.stack.get("fixed") or self.stack.get("moved")
-        if layer is not None:
+        if layer is None:
+            return
+        if layer.ndim == self.viewer.dims.ndim:
             self.viewer.fit_to_view(layers=[layer])
+        else:  # beside a 4-D layer; napari cannot fit to fewer axes than it shows
+            self.viewer.reset_view()
 
     def _name_cells(self, on: bool) -> None:
         for role in ("fixed", "moved"):
