@@ -1,142 +1,122 @@
-"""``napari-voxelmorph apply``: a saved transform, applied to images, labels and points."""
+"""``napari-voxelmorph apply``: a saved transform, applied to whatever belongs to the scan."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from napari_voxelmorph.cli.given_files import read_volume, split_volume
+from napari_voxelmorph.cli.progress import Progress
 from napari_voxelmorph.cli.register import use_threads
 from napari_voxelmorph.cli.results import prepare_folder
-from napari_voxelmorph.engine import files
+from napari_voxelmorph.engine.apply.items import Item, Kind, kind_of, renamed
+from napari_voxelmorph.engine.apply.run import Way, carry_over
+from napari_voxelmorph.engine.apply.transform import read_transform
 from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.files.landmarks import load_landmarks, save_landmarks
-from napari_voxelmorph.engine.geometry.volume import Kind, Volume
-from napari_voxelmorph.engine.onto import onto
+from napari_voxelmorph.engine.files.images import WRITERS, suffix_of
+from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.registration import Registration
-
-_POINT_ENDINGS = (".csv", ".tsv", ".txt", ".fcsv", ".pts")
-_IMAGE_ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".mha", ".png", ".tif", ".tiff")
-
-
-#: Gives the transform for one input; a displacement field needs to know the moving side.
-Transform = Callable[[Volume | None], Registration]
 
 
 def apply(arguments: argparse.Namespace) -> None:
     """Run the command; all places to write to are checked before the first input is read."""
     use_threads(arguments.threads)
-    outputs = [_output(i, arguments) for i in arguments.inputs]
-    if len(set(outputs)) < len(outputs):
+    items = [_item(given, arguments) for given in arguments.inputs]
+    if len({item.out for item in items}) < len(items):
         raise InputError(
             "Two inputs would be written to one file: rename one, or apply one by one."
         )
     size = arguments.voxel_size
     grid = read_volume(arguments.onto, "image", size) if arguments.onto else None
-    transform = read_transform(arguments.transform, arguments.inverse)
-    for name, out in zip(arguments.inputs, outputs, strict=True):
-        if _is_points(name, arguments):
-            _apply_to_points(transform(grid), name, out, arguments.inverse)
-        else:
-            _apply_to_image(transform, name, out, grid, arguments)
-        if not arguments.quiet:
-            print(f"{name} -> {out}")
+    registration = _transform(arguments, items, grid)
+    way = Way(arguments.inverse, grid, arguments.mode, arguments.fill, size)
+    with Progress(arguments.quiet) as progress:
+        for step in carry_over(registration, items, way):
+            progress(step)
+    if not arguments.quiet:
+        for given, item in zip(arguments.inputs, items, strict=True):
+            print(f"{given} -> {item.out}")
 
 
-def read_transform(path: str, inverse: bool) -> Transform:
-    """A session folder, a folder that `register` wrote, or a displacement field.
+def _transform(arguments: Any, items: list[Item], grid: Volume | None) -> Registration:
+    """The transform, and the images for which it was made as far as they are known.
 
-    Raises
-    ------
-    InputError
-        When there is none of these.
+    Files of other programs often do not tell the grids: then the image that is carried over lies
+    on the one, and the grid that is asked for is the other.
     """
-    place = Path(path)
-    if not place.exists():
-        raise InputError(f"There is no transform “{path}”.")
-    if place.is_dir():
-        inner = place / "session"
-        registration = files.load_session(inner if inner.is_dir() else place)
-        return lambda _: registration
-    field = files.load_displacement(place)
-
-    def from_field(moving: Volume | None) -> Registration:
-        if moving is None and inverse:
-            raise InputError(
-                "A displacement field does not know the moving image's grid: name that image with "
-                "--onto, or apply a session folder."
-            )
-        return field.registration(field.grid if moving is None else moving)
-
-    return from_field
-
-
-def _apply_to_points(registration: Registration, name: str, out: Path, inverse: bool) -> None:
-    points, names = load_landmarks(name, registration.ndim)
-    go = registration.fixed_to_moving if inverse else registration.moving_to_fixed
-    save_landmarks(go(points), out, names)
-
-
-def _apply_to_image(
-    transform: Transform, name: str, out: Path, grid: Volume | None, arguments: Any
-) -> None:
-    kind: Kind | None = "labels" if arguments.labels else "image" if arguments.image else None
-    volume = read_volume(name, kind, arguments.voxel_size)
-    registration = transform(grid if arguments.inverse else volume)
-    if volume.ndim != registration.ndim:
-        raise InputError(f"“{name}” is {volume.ndim}-D and the transform is {registration.ndim}-D.")
-    target = grid or (registration.moving if arguments.inverse else registration.fixed)
-    if grid is None:
-        warped = _warp(registration, volume, arguments, arguments.inverse)
-    else:
-        warped = _warp(onto(registration, grid, arguments.inverse), volume, arguments, True)
-    oriented = volume.oriented and target.oriented
-    files.save(
-        Volume(warped, target.affine, volume.kind, volume.name, oriented, target.header), out
+    path, inverse = arguments.transform, arguments.inverse
+    named = {r: vars(arguments)[r] for r in ("fixed", "moving")}
+    known = {r: read_volume(name, "image") if name else None for r, name in named.items()}
+    if Path(path).is_file():
+        source = "fixed" if inverse else "moving"
+        if known[source] is None:
+            known[source] = next(_images(items), None)
+        target = "moving" if inverse else "fixed"
+        known[target] = grid if known[target] is None else known[target]
+    return read_transform(
+        path, arguments.transform_format, known["fixed"], known["moving"], inverse
     )
 
 
-def _warp(
-    registration: Registration, volume: Volume, arguments: Any, inverse: bool
-) -> NDArray[Any]:
-    if arguments.mode == "majority":
-        if volume.kind != "labels":
-            raise InputError("--mode majority is for segmentations; add --labels if this is one.")
-        return registration.warp_labels(volume, inverse=inverse)
-    return registration.warp(volume, arguments.mode, fill=arguments.fill, inverse=inverse)
+def _images(items: list[Item]) -> Iterator[Volume]:
+    """The grids of the images among the inputs."""
+    from napari_voxelmorph.engine import files
+
+    for item in items:
+        source = item.source
+        if isinstance(source, Path) and source.exists() and _kind(source, item.kind) is None:
+            # Of a 4-D series any volume will do.
+            index = item.volume_index if item.volume_index is not None else _first_of(source)
+            yield files.peek(source, index) or files.load(source, None, index)
 
 
-def _is_points(name: str, arguments: Any) -> bool:
-    asked_for_voxels = arguments.labels or arguments.image
-    return arguments.points or (not asked_for_voxels and name.lower().endswith(_POINT_ENDINGS))
+def _first_of(path: Path) -> int | None:
+    from napari_voxelmorph.engine.files.series import is_series
+
+    return 0 if is_series(path) else None
 
 
-def _output(given: str, arguments: Any) -> Path:
-    """Where the result of one input goes; the folder is made and proved to be writable."""
-    path, index = split_volume(given)
-    source, points = Path(path), _is_points(given, arguments)
-    word = "back" if arguments.inverse else "moved"
-    name = _renamed(source, word if index is None else f"{index}_{word}", points)
-    if arguments.out is None:
-        prepare_folder(str(source.parent))
-        return source.parent / name
-    out = Path(arguments.out)
-    endings: tuple[str, ...] = (".csv",) if points else _IMAGE_ENDINGS
-    is_file = out.name.lower().endswith(endings) and not out.is_dir()
-    if is_file and len(arguments.inputs) > 1:
-        raise InputError(f"--out {out} is one file, and there are {len(arguments.inputs)} inputs.")
+def _kind(path: Path, kind: Kind | None) -> Kind | None:
+    """Points and surfaces; None for images and segmentations."""
+    return None if kind in ("image", "labels") else kind or kind_of(path)
+
+
+def _item(given: str, arguments: Any) -> Item:
+    """One input and where its result goes; the folder is made and proved to be writable."""
+    name, index = split_volume(given)
+    source = Path(name)
+    if not source.exists():
+        raise InputError(f"There is no file or folder “{name}”.")
+    asked: tuple[Kind, ...] = ("labels", "image", "points")
+    kind = next((k for k in asked if vars(arguments)[k]), None)
+    dicom = arguments.dicom and _kind(source, kind) is None
+    out = _output(source, index, kind, dicom, arguments)
+    return Item(source, out, kind, index, dicom)
+
+
+def _output(source: Path, index: int | None, kind: Kind | None, dicom: bool, given: Any) -> Path:
+    word = "back" if given.inverse else "moved"
+    name = renamed(source, word if index is None else f"{index}_{word}", kind)
+    if dicom:
+        stem = name[: -len(suffix_of(Path(name), WRITERS) or "")]
+        name = f"{stem}.dcm" if given.labels else stem
+    if given.out is None:
+        return prepare_folder(str(source.parent)) / name
+    out = Path(given.out)
+    is_file = not out.is_dir() and _is_file_name(out, _kind(source, kind), dicom and given.labels)
+    if is_file and len(given.inputs) > 1:
+        raise InputError(f"--out {out} is one file, and there are {len(given.inputs)} inputs.")
     folder = prepare_folder(str(out.parent if is_file else out))
     return out if is_file else folder / name
 
 
-def _renamed(source: Path, word: str, points: bool) -> str:
-    """``scan.nii.gz`` -> ``scan_moved.nii.gz``; formats that cannot be written become NIfTI."""
-    lowered = source.name.lower()
-    endings = _POINT_ENDINGS if points else _IMAGE_ENDINGS
-    ending = next((e for e in endings if lowered.endswith(e)), "")
-    stem = source.name[: len(source.name) - len(ending)] if ending else source.stem
-    return f"{stem}_{word}{'.csv' if points else ending or '.nii.gz'}"
+def _is_file_name(out: Path, kind: Kind | None, segmentation: bool) -> bool:
+    """Whether --out names a file and no folder."""
+    if segmentation:
+        return out.suffix.lower() == ".dcm"
+    if kind == "surface":
+        return kind_of(out) == kind
+    endings = (".csv", ".mrk.json") if kind == "points" else tuple(WRITERS)
+    return suffix_of(out, endings) is not None

@@ -144,7 +144,7 @@ def _run(
     for n, (moving, fixed) in enumerate(pairs):
         left = (time.perf_counter() - began) * (len(pairs) - n) / n if n else None
         words = f"pair {n + 1} of {len(pairs)}"
-        progress(_Line(words, n / len(pairs), left))  # type: ignore[arg-type]
+        progress(_Line(words, n / len(pairs), left))
         try:
             rows.append(_score(registrar, moving, fixed, config, n == 0))
         except VoxelMorphError as error:

@@ -50,6 +50,9 @@ examples:
 
   the fifth volume of a 4-D file (they count from 0):
     napari-voxelmorph register t1.nii.gz bold.nii.gz@4 --out result
+  for FSL and ANTs too, and as a DICOM series beside the fixed one:
+    napari-voxelmorph register fixed_dicom/ moving_dicom/ --out result --dicom \\
+        --transform-format fsl --transform-format itk-composite
   scans that are too large for the memory, on a grid of 0.5 mm:
     napari-voxelmorph register fixed.nii.gz moving.nii.gz --out result --voxel-size 0.5
 
@@ -57,10 +60,16 @@ files: NIfTI, MGZ, Analyze, NRRD, MHA/MHD, a DICOM folder, and 2-D PNG/TIFF/JPEG
 with several volumes (time points, channels) one is chosen by FILE@N, masks and labels too.
 """
 
+#: Names of the formats of transforms (engine/files/transforms/formats.py, which is slow to load).
+FORMATS = (
+    "NAME is one of itk, itk-composite, itk-affine, fsl, flirt, freesurfer, lta, afni, afni-affine, "
+    "spm, x5, learn2reg"
+)
+
 APPLY = """\
-Take images, segmentations or points of the moving scan to the fixed scan (or back, with
---inverse) by a transform that was saved before. Images are resampled once, from their
-original voxels.
+Take images, 4-D series, segmentations, points or surfaces of the moving scan to the fixed
+scan (or back, with --inverse) by a transform that was saved before, here or by another
+program. Images are resampled once, from their original voxels.
 """
 
 APPLY_EXAMPLES = """\
@@ -73,8 +82,13 @@ examples:
     napari-voxelmorph apply result moving_seg.nii.gz --labels
   the fixed scan's segmentation, onto the moving scan:
     napari-voxelmorph apply result fixed_seg.nii.gz --labels --inverse
-  landmarks (CSV with x,y,z in world RAS mm; .fcsv; .pts):
-    napari-voxelmorph apply result moving_points.csv
+  landmarks (CSV with x,y,z in world RAS mm; .mrk.json; .fcsv; .pts) and surfaces:
+    napari-voxelmorph apply result moving_points.csv lh.pial.surf.gii mesh.vtk
+  all volumes of a 4-D series:
+    napari-voxelmorph apply result moving_bold.nii.gz
+  by a transform of ANTs, or of FSL, which does not say where its images lie:
+    napari-voxelmorph apply composite.h5 moving.nii.gz
+    napari-voxelmorph apply warp.nii.gz lesions.csv --moving moving.nii.gz
   onto another grid than the fixed image's:
     napari-voxelmorph apply result moving.nii.gz --onto fixed_05mm.nii.gz
 """

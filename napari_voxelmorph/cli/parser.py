@@ -69,9 +69,24 @@ def _add_register(commands: Any) -> None:
         "world mm to moving world mm, RAS; or an ITK affine (.tfm, .mat, .txt)",
     )
     _add_voxel_size(more)
+    _add_results(parser)
     add_config_options(parser)
     _add_common(parser)
     parser.set_defaults(command=_register)
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("more results")
+    group.add_argument(
+        "--transform-format", metavar="NAME", action="append", default=[],
+        help="also write the transform, and its inverse, for another program; may be repeated. "
+        f"{help_texts.FORMATS}",
+    )  # fmt: skip
+    group.add_argument(
+        "--dicom", action="store_true",
+        help="also write the moved image as a DICOM series, moved labels as DICOM SEG; the fixed "
+        "image must be a DICOM series",
+    )  # fmt: skip
 
 
 def _add_apply(commands: Any) -> None:
@@ -80,24 +95,43 @@ def _add_apply(commands: Any) -> None:
     )
     parser.add_argument(
         "transform", metavar="TRANSFORM",
-        help="result or session folder of `register`, or an ITK/ANTs displacement field (NIfTI)",
+        help="result or session folder of `register`, or a transform file of this or another "
+        "program",
     )  # fmt: skip
     parser.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="images, segmentations or points"
-    )
+        "inputs", metavar="INPUT", nargs="+",
+        help="images, 4-D series, segmentations, points, surfaces",
+    )  # fmt: skip
     parser.add_argument(
         "--out", metavar="PATH",
         help="folder for the results, or the file's name for a single input "
         "(default: beside each input, NAME_moved or NAME_back)",
     )  # fmt: skip
     parser.add_argument("--inverse", action="store_true", help="from the fixed scan to the moving")
-    parser.add_argument("--onto", metavar="GRID", help="image whose grid the result shall have")
+    parser.add_argument(
+        "--onto", "--grid", metavar="GRID", help="image whose grid the result shall have"
+    )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--labels", action="store_true", help="inputs are segmentations")
     kinds.add_argument(
         "--image", action="store_true", help="inputs are images, whatever their names"
     )
     kinds.add_argument("--points", action="store_true", help="inputs are lists of points")
+    parser.add_argument(
+        "--dicom", action="store_true",
+        help="write images as DICOM series and segmentations as DICOM SEG; the image whose grid "
+        "they get must be DICOM",
+    )  # fmt: skip
+    others = parser.add_argument_group("transform files of other programs")
+    others.add_argument(
+        "--transform-format", metavar="NAME",
+        help=f"default: found out. {help_texts.FORMATS}",
+    )  # fmt: skip
+    for role in ("fixed", "moving"):
+        others.add_argument(
+            f"--{role}", metavar="FILE",
+            help=f"the {role} image for which the transform was made, where the file does not tell",
+        )  # fmt: skip
     parser.add_argument(
         "--mode", choices=["linear", "nearest", "cubic", "majority"],
         help="interpolation (default: linear for images, nearest for labels; majority: smoother "

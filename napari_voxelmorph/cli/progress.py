@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from napari_voxelmorph.engine.registration import Step
+from typing import Protocol, TextIO
 
 _WIDTH = 24
+
+
+class Step(Protocol):
+    """What a step must tell: the phase in words, the share of the whole, and the time left."""
+
+    @property
+    def phase(self) -> str: ...
+
+    @property
+    def fraction(self) -> float: ...
+
+    @property
+    def seconds_left(self) -> float | None: ...
 
 
 class Progress:

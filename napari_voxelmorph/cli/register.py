@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_voxelmorph.cli import more_results
 from napari_voxelmorph.cli.config_options import config_from
 from napari_voxelmorph.cli.given_files import read_image, read_volume, require_room
+from napari_voxelmorph.cli.more_results import NO_MORE, MoreResults
 from napari_voxelmorph.cli.progress import Progress, duration
 from napari_voxelmorph.cli.results import Pair, output_folder, write_results
 from napari_voxelmorph.engine.config import RegistrationConfig
@@ -23,12 +25,13 @@ _COMPANIONS: tuple[tuple[str, Kind], ...] = (("mask", "image"), ("labels", "labe
 
 def register(arguments: argparse.Namespace) -> None:
     """Run the command."""
-    config = config_from(arguments)
+    config, wanted = config_from(arguments), more_results.more_results(arguments)
     with output_folder(arguments.out) as folder:
         require_room(arguments, config)
         pair = read_pair(arguments)
         start = read_matrix(arguments.start_matrix, pair) if arguments.start_matrix else None
-        run_and_write(pair, config, folder, start, arguments.threads, arguments.quiet)
+        more_results.check(wanted, pair.fixed, pair.moving, pair.moving_labels is not None)
+        run_and_write(pair, config, folder, start, arguments.threads, arguments.quiet, wanted)
 
 
 def run_and_write(
@@ -38,6 +41,7 @@ def run_and_write(
     start: Matrix | None = None,
     threads: int | None = None,
     quiet: bool = False,
+    wanted: MoreResults = NO_MORE,
 ) -> Registration:
     """Register a pair with progress on stderr, write everything, print a summary."""
     from napari_voxelmorph.engine.pair_checks import check_same_grid, warnings_for
@@ -58,7 +62,7 @@ def run_and_write(
             progress.note(_plan(registrar, config))
         result = registrar.register(config, start, progress)
         progress.note("Writing the results…")
-    summary = write_results(result, pair, folder, warnings)
+    summary = write_results(result, pair, folder, warnings, wanted)
     if not quiet:
         print(summary)
     return result

@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_voxelmorph.cli import more_results
+from napari_voxelmorph.cli.more_results import NO_MORE, MoreResults
 from napari_voxelmorph.cli.progress import duration
 from napari_voxelmorph.engine import files
+from napari_voxelmorph.engine.config import NOTHING_FOUND
 from napari_voxelmorph.engine.errors import OutputError
 from napari_voxelmorph.engine.files.landmarks import save_landmarks
 from napari_voxelmorph.engine.geometry.volume import Volume
@@ -116,16 +119,27 @@ def all_together(folder: Path) -> Iterator[Path]:
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def write_results(result: Registration, pair: Pair, folder: Path, warnings: list[str]) -> str:
+def write_results(
+    result: Registration,
+    pair: Pair,
+    folder: Path,
+    warnings: list[str],
+    wanted: MoreResults = NO_MORE,
+) -> str:
     """Write images, transform, session, report and picture; return a summary to print."""
     found = find(result, pair.labels(), pair.landmarks())
     with all_together(folder) as stage:
-        written = _write_all(result, pair, stage, warnings, found)
+        written = _write_all(result, pair, stage, warnings, found, wanted)
     return summary_of(result, found, {role: folder / path.name for role, path in written.items()})
 
 
 def _write_all(
-    result: Registration, pair: Pair, folder: Path, warnings: list[str], found: Findings
+    result: Registration,
+    pair: Pair,
+    folder: Path,
+    warnings: list[str],
+    found: Findings,
+    wanted: MoreResults,
 ) -> dict[str, Path]:
     """Write everything into an empty folder; what is where."""
     ending = ".nii.gz"
@@ -137,11 +151,13 @@ def _write_all(
     files.save(result.moved, written["moved"])
     files.save_displacement(result, written["displacement"])
     files.save_session(result, written["session"])
+    moved = None
     if pair.moving_labels is not None:
         written["moved_labels"] = folder / f"moved_labels{ending}"
         labels = result.warp(pair.moving_labels, "nearest")
         moved = Volume(labels, result.fixed.affine, "labels", "moved labels", result.moved.oriented)
         files.save(moved, written["moved_labels"])
+    written |= more_results.write(wanted, result, moved, folder)
     if pair.moving_landmarks is not None:
         written["moved_landmarks"] = folder / "moved_landmarks.csv"
         there = result.moving_to_fixed(pair.moving_landmarks)
@@ -181,6 +197,8 @@ def summary_of(result: Registration, found: Findings, written: dict[str, Path]) 
     ):
         if key in metrics:
             lines.append(_row(words, form.format(metrics[key])))
+    if metrics.get("max_displacement_mm") == 0:
+        lines.append(f"  {NOTHING_FOUND}")
     if "total" in result.timings:
         lines.append(_row("Time", duration(result.timings["total"])))
     lines += [

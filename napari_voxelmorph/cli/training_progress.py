@@ -43,7 +43,7 @@ class TrainingProgress:
     def prepare(self, step: PreparationStep) -> None:
         """One scan is being prepared."""
         words = f"{step.phase} ({step.subject})" if self._progress.live else step.phase
-        self._progress(_Line(words, step.fraction, step.seconds_left))  # type: ignore[arg-type]
+        self._progress(_Line(words, step.fraction, step.seconds_left))
 
     def train(self, step: TrainingStep) -> None:
         """One step of the training, with what is known of the network so far."""
@@ -57,7 +57,7 @@ class TrainingProgress:
             words = f"step {step.step}/{step.steps}  loss {step.loss:.4f}{known}"
             if step.phase != "Training":
                 words += f"  {step.phase}"
-            self._progress(_Line(words, fraction, step.seconds_left))  # type: ignore[arg-type]
+            self._progress(_Line(words, fraction, step.seconds_left))
         elif int(10 * fraction) > self._tenth and step.phase == "Training":
             self._tenth = int(10 * fraction)
             left = "" if step.seconds_left is None else f", {duration(step.seconds_left)} left"

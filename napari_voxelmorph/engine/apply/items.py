@@ -29,12 +29,15 @@ class Item:
         None: points and surfaces by their suffix, labels when the file says so.
     volume_index : int, optional
         One volume of a file with several; default: all of them (4-D NIfTI).
+    dicom : bool
+        Write an image as a DICOM series (`out` is a folder), a segmentation as DICOM SEG.
     """
 
     source: Path | Volume
     out: Path
     kind: Kind | None = None
     volume_index: int | None = None
+    dicom: bool = False
 
     @property
     def name(self) -> str:

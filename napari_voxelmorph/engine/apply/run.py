@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.apply.items import Item, Kind, kind_of
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.files.coarse import coarsened
+from napari_voxelmorph.engine.files.dicom_segmentation import save_segmentation
+from napari_voxelmorph.engine.files.dicom_writing import save_dicom
 from napari_voxelmorph.engine.files.images import load, save
 from napari_voxelmorph.engine.files.landmarks import load_landmarks, save_landmarks
 from napari_voxelmorph.engine.files.series import is_series, load_series, save_series
@@ -19,6 +22,7 @@ from napari_voxelmorph.engine.files.surfaces import move_surface
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.onto import onto
 from napari_voxelmorph.engine.result import Mode, Registration
+from napari_voxelmorph.engine.steps import Clock
 
 #: "majority": each label linear, the largest share wins.
 MODES = ("linear", "nearest", "cubic", "majority")
@@ -38,12 +42,15 @@ class Way:
         One of `MODES`; default linear for images, nearest for labels.
     fill : float
         Value where the source has no voxels.
+    voxel_size : float, optional
+        Read the sources on a coarser grid (see `files.load`).
     """
 
     inverse: bool = False
     grid: Volume | None = None
     mode: str | None = None
     fill: float = 0.0
+    voxel_size: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,7 @@ class Progress:
 
     phase: str
     fraction: float
+    seconds_left: float | None = None
 
 
 def carry_over(
@@ -68,11 +76,13 @@ def carry_over(
         What was written before stays.
     """
     warp = registration if way.grid is None else onto(registration, way.grid, way.inverse)
-    written = []
+    written, clock = [], Clock()
     for number, item in enumerate(items):
-        yield Progress(item.name, number / len(items))
+        fraction = number / len(items)
+        yield Progress(item.name, fraction, clock.left(fraction))
         for part in _one(registration, warp, item, way):
-            yield Progress(item.name, (number + part) / len(items))
+            fraction = (number + part) / len(items)
+            yield Progress(item.name, fraction, clock.left(fraction))
         written.append(item.out)
     return written
 
@@ -81,7 +91,7 @@ def _one(registration: Registration, warp: Registration, item: Item, way: Way) -
     """Carry one thing over; yields how much of it is done."""
     source = item.source
     if isinstance(source, Volume):
-        save(_warped(registration, warp, source, way), item.out)
+        _write(registration, warp, source, item, way)
         return
     kind: Kind | None = item.kind or kind_of(source)
     move = registration.fixed_to_moving if way.inverse else registration.moving_to_fixed
@@ -95,8 +105,8 @@ def _one(registration: Registration, warp: Registration, item: Item, way: Way) -
     elif item.volume_index is None and is_series(source):
         yield from _series(registration, warp, item, way)
     else:
-        volume = load(source, kind, item.volume_index)
-        save(_warped(registration, warp, volume, way), item.out)
+        volume = load(source, kind, item.volume_index, voxel_size=way.voxel_size)
+        _write(registration, warp, volume, item, way)
 
 
 def _series(
@@ -105,7 +115,13 @@ def _series(
     assert isinstance(item.source, Path) and item.kind in ("image", "labels", None)
     series = load_series(item.source)
     target = _target(registration, way)
-    arrays = (_array(warp, volume, way) for volume in series.volumes(item.kind))
+    if item.dicom:
+        raise InputError(
+            f"“{item.name}” holds several volumes; a DICOM series is written of one. Choose it by "
+            f"its number: {item.name}@0"
+        )
+    volumes = (coarsened(v, way.voxel_size) for v in series.volumes(item.kind))
+    arrays = (_array(warp, volume, way) for volume in volumes)
     for done in save_series(arrays, series.count, target, item.out, series):
         yield done / series.count
 
@@ -114,11 +130,19 @@ def _target(registration: Registration, way: Way) -> Volume:
     return way.grid or (registration.moving if way.inverse else registration.fixed)
 
 
-def _warped(registration: Registration, warp: Registration, volume: Volume, way: Way) -> Volume:
+def _write(
+    registration: Registration, warp: Registration, volume: Volume, item: Item, way: Way
+) -> None:
     target = _target(registration, way)
     data = _array(warp, volume, way)
     oriented = volume.oriented and target.oriented
-    return Volume(data, target.affine, volume.kind, volume.name, oriented, target.header)
+    moved = Volume(data, target.affine, volume.kind, volume.name, oriented, target.header)
+    if not item.dicom:
+        save(moved, item.out)
+    elif volume.kind == "labels":
+        save_segmentation(moved, target, item.out)
+    else:
+        save_dicom(moved, target, volume, item.out)
 
 
 def _array(warp: Registration, volume: Volume, way: Way) -> NDArray[Any]:

@@ -17,6 +17,7 @@ def read_transform(
     format: str | None = None,
     fixed: Volume | None = None,
     moving: Volume | None = None,
+    inverse: bool = False,
 ) -> Registration:
     """A session folder, a folder that `register` wrote, or a transform file.
 
@@ -26,6 +27,8 @@ def read_transform(
         Name of the file's format (see `FORMATS`); default: found out.
     fixed, moving : Volume, optional
         The images for which the transform was made, where the file does not tell their grids.
+    inverse : bool
+        Whether images shall go to the moving grid, which must then be known.
 
     Raises
     ------
@@ -40,4 +43,9 @@ def read_transform(
         inner = place / "session"
         return load_session(inner if inner.is_dir() else place)
     chain = load_transform(place, format, fixed, moving)
+    if inverse and moving is None and chain.moving is None:
+        raise InputError(
+            f"“{place.name}” does not know the moving image's grid: name that image (--moving), or "
+            "another grid with --onto, or apply a session folder."
+        )
     return chain.registration(moving, None if chain.grid is not None else fixed)

@@ -24,6 +24,11 @@ _TAKEN_OVER = (
     "PatientSize", "PatientWeight", "TimezoneOffsetFromUTC", "SpecificCharacterSet",
 )  # fmt: skip
 _PATIENT = 0x0010
+#: "Type 2": may be empty but not missing, as in many scans without a name it is.
+_MUST_BE_THERE = (
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName", "StudyID", "PositionReferenceIndicator",
+)  # fmt: skip
 
 
 def require(package: str) -> None:
@@ -66,6 +71,10 @@ def fixed_datasets(volume: Volume) -> list[Dataset]:
             "it was. A DICOM result takes patient, study and frame of reference from the fixed "
             "scan: register to a DICOM series, or save as NIfTI."
         )
+    for dataset in found:
+        for keyword in _MUST_BE_THERE:
+            if keyword not in dataset:
+                setattr(dataset, keyword, "")
     return found
 
 
@@ -77,11 +86,6 @@ def common_header(reference: Dataset) -> Dataset:
     for element in reference:
         if element.tag.group == _PATIENT or element.keyword in _TAKEN_OVER:
             dataset.add(element)
-    for keyword in ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate",
-                    "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyID",
-                    "PositionReferenceIndicator"):  # fmt: skip
-        if keyword not in dataset:
-            setattr(dataset, keyword, "")  # type 2: must be there, may be empty
     return dataset
 
 

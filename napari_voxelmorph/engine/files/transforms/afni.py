@@ -19,7 +19,7 @@ from napari_voxelmorph.engine.files.frames import flip_lps
 from napari_voxelmorph.engine.files.reading import damaged, reading
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift
 from napari_voxelmorph.engine.files.transforms.dense import plane_voxels, transformed, vectors_of
-from napari_voxelmorph.engine.files.transforms.one_way import one_way, require_3d, require_oriented
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.transforms.vector_images import read_vectors, write_vectors
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
@@ -46,9 +46,7 @@ def from_world(volume: Volume) -> Matrix:
 
 def write_warp(registration: Registration, path: Path, inverse: bool = False) -> None:
     """``3dNwarpApply -nwarp FILE -source moving -master fixed``."""
-    require_3d(registration, path, _WHAT)
     way = one_way(registration, inverse)
-    require_oriented(way, path, _WHAT)
     here = np.asarray(flip_lps(3) @ cardinal(way.grid))
     write_vectors(vectors_of(way, here, from_world(way.other)), way.grid, path, "5-D")
 
@@ -70,9 +68,7 @@ def read_warp(path: Path, fixed: Volume | None, moving: Volume | None) -> Chain:
 
 def write_matrix(registration: Registration, path: Path, inverse: bool = False) -> None:
     """``3dAllineate -1Dmatrix_apply FILE -source moving -master fixed``: base to source."""
-    require_3d(registration, path, "an AFNI matrix")
     way = one_way(registration, inverse)
-    require_oriented(way, path, "an AFNI matrix")
     matrix = from_world(way.other) @ way.affine @ np.linalg.inv(from_world(way.grid))
     numbers = "  ".join(f"{n:.12g}" for n in matrix[:3].ravel())
     head = "# 3dAllineate matrices (DICOM-to-DICOM, row-by-row):"

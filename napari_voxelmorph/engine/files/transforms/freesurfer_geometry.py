@@ -5,27 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_voxelmorph.engine.errors import InputError
-from napari_voxelmorph.engine.files.frames import sheared
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
-
-#: FreeSurfer has no place for shear in most of its files.
-_MOST_SHEAR = 1e-4
 
 
 def geometry(volume: Volume) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Directions (3, 3), one column per voxel axis, and the world position of voxel N / 2.
-
-    Raises
-    ------
-    InputError
-        For a sheared grid.
-    """
-    if sheared(volume.affine) > _MOST_SHEAR:
-        raise InputError(
-            f"The voxel axes of “{volume.name}” are not at right angles, and FreeSurfer cannot "
-            "describe that. Save a session instead, or resample the image to a straight grid first."
-        )
+    """Directions (3, 3), one column per voxel axis, and the world position of voxel N / 2."""
     directions = volume.affine[:3, :3] / np.array(volume.spacing)
     center = volume.affine[:3, :3] @ (np.array(volume.shape) / 2) + volume.affine[:3, 3]
     return directions, center

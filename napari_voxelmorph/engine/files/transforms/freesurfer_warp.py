@@ -21,7 +21,7 @@ from napari_voxelmorph.engine.files.reading import damaged, is_gzip, reading, re
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift, empty_grid
 from napari_voxelmorph.engine.files.transforms.dense import plane_voxels, transformed, vectors_of
 from napari_voxelmorph.engine.files.transforms.freesurfer_geometry import affine_of, geometry
-from napari_voxelmorph.engine.files.transforms.one_way import one_way, require_3d, require_oriented
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.result import Registration
@@ -37,11 +37,9 @@ _MOST_TAGS = 2**20
 
 def write(registration: Registration, path: Path, inverse: bool = False) -> None:
     """``mri_vol2vol --mov moving --targ fixed --gcam`` or ``mri_warp_convert`` take the file."""
-    require_3d(registration, path, _WHAT)
     if suffix_of(path, (".mgz", ".mgh")) is None:
         raise InputError(f"“{path.name}”: a FreeSurfer warp is saved as .mgz.")
     way = one_way(registration, inverse)
-    require_oriented(way, path, _WHAT)
     directions, center = geometry(way.grid)
     grids = _packed(way.other) + _packed(way.grid)
     vectors = vectors_of(way, way.grid.affine, np.eye(4))

@@ -20,7 +20,7 @@ from napari_voxelmorph.engine.files.transforms.dense import (
     transformed,
     vectors_of,
 )
-from napari_voxelmorph.engine.files.transforms.one_way import one_way, require_3d
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.transforms.vector_images import read_vectors, write_vectors
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
@@ -47,7 +47,6 @@ def from_world(volume: Volume) -> Matrix:
 
 def write_warp(registration: Registration, path: Path, inverse: bool = False) -> None:
     """``applywarp --rel -i moving -r fixed -w FILE``: u = F_m A_m⁻¹ T(A_f v) - F_f v."""
-    require_3d(registration, path, "an FSL warp")
     way = one_way(registration, inverse)
     vectors = vectors_of(way, fsl_affine(way.grid), from_world(way.other))
     write_vectors(vectors, way.grid, path, "4-D", _FIELD)
@@ -87,7 +86,6 @@ def _is_absolute(vectors: NDArray[np.float32], to_fsl: Matrix) -> bool:
 
 def write_matrix(registration: Registration, path: Path, inverse: bool = False) -> None:
     """``flirt -applyxfm -init FILE -in moving -ref fixed``: the affine stage, moving to fixed."""
-    require_3d(registration, path, "a FLIRT matrix")
     way = one_way(registration, inverse)
     to_fixed = np.linalg.inv(
         from_world(way.other) @ way.affine @ np.linalg.inv(from_world(way.grid))

@@ -28,7 +28,6 @@ from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.result import Registration
 
 _WHAT = "an ITK transform"
-_MOST_SHEAR = 1e-4
 
 
 def write(registration: Registration, path: Path, inverse: bool = False) -> None:
@@ -36,11 +35,6 @@ def write(registration: Registration, path: Path, inverse: bool = False) -> None
     if suffix_of(path, (".h5", ".hdf5")) is None:
         raise InputError(f"“{path.name}”: an ITK composite transform is saved as .h5.")
     way = one_way(registration, inverse)
-    if frames.sheared(way.grid.affine) > _MOST_SHEAR and registration.field is not None:
-        raise InputError(
-            f"The voxel axes of “{way.grid.name}” are not at right angles, and ITK displacement "
-            "fields must be. Save a session instead, or resample the image to a straight grid first."
-        )
     ndim = registration.ndim
     to_itk = frames.world_to_itk(way.grid)
     matrix = frames.world_to_itk(way.other) @ way.affine @ np.linalg.inv(to_itk)

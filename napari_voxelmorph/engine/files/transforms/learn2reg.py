@@ -15,7 +15,7 @@ from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.files.reading import damaged
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift
 from napari_voxelmorph.engine.files.transforms.dense import plane_voxels, transformed, vectors_of
-from napari_voxelmorph.engine.files.transforms.one_way import one_way, require_3d
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.transforms.vector_images import read_vectors, write_vectors
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
@@ -25,7 +25,6 @@ _WHAT = "a Learn2Reg displacement"
 
 def write(registration: Registration, path: Path, inverse: bool = False) -> None:
     """d(x) = A_m⁻¹ T(A_f x) - x, float32 (X, Y, Z, 3)."""
-    require_3d(registration, path, _WHAT)
     way = one_way(registration, inverse)
     vectors = vectors_of(way, np.eye(4), np.asarray(np.linalg.inv(way.other.affine)))
     write_vectors(vectors, way.grid, path, "4-D")

@@ -11,7 +11,7 @@ from napari_voxelmorph.engine.errors import FileFormatError
 from napari_voxelmorph.engine.files.reading import damaged, reading
 from napari_voxelmorph.engine.files.transforms.chain import Chain, empty_grid
 from napari_voxelmorph.engine.files.transforms.freesurfer_geometry import affine_of, geometry
-from napari_voxelmorph.engine.files.transforms.one_way import one_way, require_3d, require_oriented
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
 from napari_voxelmorph.engine.result import Registration
@@ -23,9 +23,7 @@ _LARGEST = 100_000
 
 def write(registration: Registration, path: Path, inverse: bool = False) -> None:
     """The affine stage as LINEAR_RAS_TO_RAS; src is the moving and dst the fixed image."""
-    require_3d(registration, path, _WHAT)
     way = one_way(registration, inverse)
-    require_oriented(way, path, _WHAT)
     lines = ["# written by napari-voxelmorph", f"type      = {_RAS} # LINEAR_RAS_TO_RAS",
              "nxforms   = 1", "mean      = 0.0000 0.0000 0.0000", "sigma     = 1.0000", "1 4 4"]  # fmt: skip
     lines += [_row(row) for row in np.linalg.inv(way.affine)]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.result import Registration
 
@@ -43,22 +41,3 @@ def one_way(registration: Registration, inverse: bool) -> OneWay:
         return OneWay(fixed, moving, registration.affine, registration.fixed_to_moving)
     back = np.asarray(np.linalg.inv(registration.affine), np.float64)
     return OneWay(moving, fixed, back, registration.moving_to_fixed)
-
-
-def require_3d(registration: Registration, path: Path, what: str) -> None:
-    """Raise `InputError` for a registration of 2-D images, which `what` cannot hold."""
-    if registration.ndim != 3:
-        raise InputError(
-            f"“{path.name}”: {what} is for 3-D images, and these are 2-D. Choose the ITK displacement "
-            "field or the ITK composite, or save a session."
-        )
-
-
-def require_oriented(way: OneWay, path: Path, what: str) -> None:
-    """Raise `InputError` where no one knows left from right, which `what` relies on."""
-    for volume in (way.grid, way.other):
-        if not volume.oriented:
-            raise InputError(
-                f"“{path.name}”: {what} is in patient coordinates, and “{volume.name}” does not say "
-                "where left is. Save a session instead, or give the image an orientation first."
-            )

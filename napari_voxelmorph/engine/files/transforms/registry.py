@@ -1,10 +1,9 @@
-"""All formats of transforms by name: how to write, to read and to recognise them."""
+"""Transforms written and read by the name of their format, and formats recognised."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,66 +15,17 @@ from napari_voxelmorph.engine.files import nifti
 from napari_voxelmorph.engine.files.images import suffix_of
 from napari_voxelmorph.engine.files.reading import first_bytes, reading
 from napari_voxelmorph.engine.files.transforms.chain import Chain
+from napari_voxelmorph.engine.files.transforms.formats import (
+    FORMATS,
+    NIFTI,
+    Format,
+    check_format,
+    format_of,
+)
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
 
 _PACKAGE = "napari_voxelmorph.engine.files.transforms"
-_NIFTI = (".nii.gz", ".nii")
-
-
-@dataclass(frozen=True)
-class Format:
-    """One format.
-
-    Parameters
-    ----------
-    title, help : str
-        For people; a name, and a line on who reads it.
-    suffixes : tuple of str
-        The first is the usual one.
-    module : str
-        In this package.
-    part : str
-        The functions are ``write`` + part and ``read`` + part.
-    affine_only : bool
-        Whether it holds the affine stage alone.
-    """
-
-    name: str
-    title: str
-    suffixes: tuple[str, ...]
-    help: str
-    module: str
-    part: str = ""
-    affine_only: bool = False
-
-
-FORMATS: dict[str, Format] = {
-    f.name: f
-    for f in (
-        Format("itk", "ITK displacement field", _NIFTI,
-               "ANTs, Slicer, elastix, SimpleITK; the whole map", "itk", "_field"),
-        Format("itk-composite", "ITK composite", (".h5", ".hdf5"),
-               "ANTs, Slicer, SimpleITK; affine and deformation in one file", "itk_composite"),
-        Format("itk-affine", "ITK affine", (".tfm", ".txt", ".mat"),
-               "ANTs, Slicer, SimpleITK, ITK-SNAP; the affine stage only", "itk", "_matrix", True),
-        Format("fsl", "FSL warp", _NIFTI, "applywarp, invwarp, convertwarp (--rel)", "fsl", "_warp"),
-        Format("flirt", "FLIRT matrix", (".mat",), "flirt -applyxfm; the affine stage only",
-               "fsl", "_matrix", True),
-        Format("freesurfer", "FreeSurfer warp", (".mgz", ".mgh"),
-               "mri_vol2vol, mri_warp_convert, surfa", "freesurfer_warp"),
-        Format("lta", "FreeSurfer LTA", (".lta",), "mri_vol2vol --lta; the affine stage only",
-               "lta", "", True),
-        Format("afni", "AFNI warp", _NIFTI, "3dNwarpApply", "afni", "_warp"),
-        Format("afni-affine", "AFNI matrix", (".aff12.1D", ".1D"),
-               "3dAllineate -1Dmatrix_apply; the affine stage only", "afni", "_matrix", True),
-        Format("spm", "SPM deformation", (".nii", ".nii.gz"), "SPM, Deformations toolbox (y_*.nii)",
-               "spm"),
-        Format("x5", "BIDS X5", (".x5",), "nitransforms (draft of the standard)", "x5"),
-        Format("learn2reg", "Learn2Reg displacement", _NIFTI,
-               "the challenge's evaluation; voxels, disp_FIXED_MOVING.nii.gz", "learn2reg"),
-    )
-}  # fmt: skip
 
 
 def save_transform(
@@ -100,9 +50,11 @@ def save_transform(
     OutputError
     """
     path = Path(path)
-    known = _format(format)
+    known = format_of(format)
     if suffix_of(path, [suffix.lower() for suffix in known.suffixes]) is None:
         raise InputError(f"“{path.name}”: {known.title} is saved as {', '.join(known.suffixes)}.")
+    grids = registration.fixed, registration.moving
+    check_format(format, *(grids[::-1] if inverse else grids))
     _function(known, "write")(registration, path, inverse)
 
 
@@ -131,7 +83,7 @@ def load_transform(
     path = Path(path)
     if not path.is_file():
         raise FileFormatError(f"There is no transform “{path}”. Check the path.")
-    known = _format(format or recognised(path))
+    known = format_of(format or recognised(path))
     chain: Chain = _function(known, "read")(path, fixed, moving)
     return chain
 
@@ -145,9 +97,9 @@ def recognised(path: Path) -> str:
         When it is of no known kind.
     """
     with reading(path, "a transform"):
-        suffix = suffix_of(path, (*_NIFTI, ".h5", ".hdf5", ".x5", ".mgz", ".mgh", ".lta", ".1d",
+        suffix = suffix_of(path, (*NIFTI, ".h5", ".hdf5", ".x5", ".mgz", ".mgh", ".lta", ".1d",
                                   ".mat", ".txt", ".tfm"))  # fmt: skip
-        if suffix in _NIFTI:
+        if suffix in NIFTI:
             return _kind_of_nifti(path)
         if suffix in (".h5", ".hdf5", ".x5"):
             from napari_voxelmorph.engine.files.transforms.x5 import is_x5
@@ -190,12 +142,6 @@ def _kind_of_matrix(path: Path) -> str:
         return "itk-affine"
     lines = [line for line in head.decode("ascii").splitlines() if not line.startswith("#")]
     return "afni-affine" if len(" ".join(lines).split()) == 12 else "flirt"
-
-
-def _format(name: str) -> Format:
-    if name not in FORMATS:
-        raise InputError(f"There is no format “{name}”; choose one of {', '.join(FORMATS)}.")
-    return FORMATS[name]
 
 
 def _function(known: Format, verb: str) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from napari_voxelmorph.engine.files import nifti
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift
 from napari_voxelmorph.engine.files.transforms.dense import plane_voxels, transformed, vectors_of
-from napari_voxelmorph.engine.files.transforms.one_way import one_way, require_3d, require_oriented
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.transforms.vector_images import read_vectors, write_vectors
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
@@ -20,9 +20,7 @@ DESCRIPTION = "Deformation"
 
 def write(registration: Registration, path: Path, inverse: bool = False) -> None:
     """For SPM's Deformations toolbox (pullback): y_NAME.nii on the fixed grid."""
-    require_3d(registration, path, "an SPM deformation")
     way = one_way(registration, inverse)
-    require_oriented(way, path, "an SPM deformation")
     vectors = vectors_of(way, np.zeros((4, 4)), np.eye(4))
     write_vectors(vectors, way.grid, path, "5-D", nifti.VECTOR_INTENT, DESCRIPTION)
 

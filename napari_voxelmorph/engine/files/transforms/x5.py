@@ -20,7 +20,7 @@ from napari_voxelmorph.engine.files.images import suffix_of
 from napari_voxelmorph.engine.files.reading import damaged, reading, require_memory
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift, empty_grid
 from napari_voxelmorph.engine.files.transforms.dense import plane_voxels, transformed, vectors_of
-from napari_voxelmorph.engine.files.transforms.one_way import one_way, require_3d, require_oriented
+from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
 from napari_voxelmorph.engine.result import Registration
@@ -30,11 +30,9 @@ _WHAT = "a BIDS X5 transform"
 
 def write(registration: Registration, path: Path, inverse: bool = False) -> None:
     """The whole map as one node: a displacement field, or a matrix for an affine result."""
-    require_3d(registration, path, _WHAT)
     if suffix_of(path, (".x5", ".h5")) is None:
         raise InputError(f"“{path.name}”: a BIDS X5 transform is saved as .x5.")
     way = one_way(registration, inverse)
-    require_oriented(way, path, _WHAT)
     linear = registration.field is None
     with writing(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["Format"] = "X5"

@@ -9,8 +9,8 @@ from nibabel.affines import apply_affine
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, VoxelMorphError
 from napari_voxelmorph.engine.files import save
+from napari_voxelmorph.engine.files.transforms.formats import FORMATS
 from napari_voxelmorph.engine.files.transforms.registry import (
-    FORMATS,
     load_transform,
     recognised,
     save_transform,

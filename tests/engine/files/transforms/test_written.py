@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_voxelmorph.engine.files import save
-from napari_voxelmorph.engine.files.transforms.registry import FORMATS, save_transform
+from napari_voxelmorph.engine.files.transforms.formats import FORMATS
+from napari_voxelmorph.engine.files.transforms.registry import save_transform
 
 from ..grids import CASES
 from . import programs
