@@ -54,7 +54,16 @@ FLOORS = {
         3,
     ),
     **dict.fromkeys(
-        ("apply", "training", "registration", "stages", "network_stage", "lambda_sweep"), 4
+        (
+            "apply",
+            "training",
+            "registration",
+            "stages",
+            "network_stage",
+            "lambda_sweep",
+            "uncertainty",
+        ),
+        4,
     ),
     **dict.fromkeys(("templates", "segmentation", "cohort", "report", "review"), 5),
 }

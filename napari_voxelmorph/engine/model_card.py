@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.losses.variational import smoothing_sigma
 from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.provenance import installed
@@ -44,6 +45,9 @@ class ModelCard:
     profile : tuple of float
         How the intensities of the training scans are spread (`model_checks.profile`, their
         mean); empty: unknown.
+    temperature : float
+        What the deviations of a probabilistic model are multiplied by, fitted on pairs with a
+        known answer (`uncertainty.calibration`); 1: as trained.
     created : str
         Date and time, ISO; filled in when saved.
     sha256 : str
@@ -61,6 +65,7 @@ class ModelCard:
     created: str = ""
     sha256: str = ""
     profile: tuple[float, ...] = ()
+    temperature: float = 1.0
 
 
 def to_text(card: ModelCard) -> str:
@@ -77,6 +82,7 @@ def to_text(card: ModelCard) -> str:
         "training": dict(card.training),
         "scores": dict(card.scores),
         "profile": list(card.profile),
+        "temperature": card.temperature,
         "created": card.created,
         "sha256": card.sha256,
         "versions": {name: installed(name) for name in _VERSIONS},
@@ -113,6 +119,9 @@ def from_values(values: dict[str, Any]) -> ModelCard:
         raise InputError(f"“profile” must hold {len(PROFILE)} numbers, got {profile!r}")
     if any(type(v) not in (int, float) or not math.isfinite(v) for v in profile):
         raise InputError("“profile” must hold finite numbers")
+    temperature = values.get("temperature", 1.0)
+    if type(temperature) not in (int, float) or not 1e-3 <= temperature <= 1e3:
+        raise InputError(f"“temperature” must be a number from 0.001 to 1000, got {temperature!r}")
     architecture = Architecture.from_json(values["architecture"])
     space = Space.from_json(values["space"])
     if space.shape is not None and len(space.shape) != architecture.ndim:
@@ -123,5 +132,21 @@ def from_values(values: dict[str, Any]) -> ModelCard:
         training=training,
         scores=scores,
         profile=tuple(profile),
+        temperature=float(temperature),
         **texts,
     )
+
+
+def posterior_smoothing(card: ModelCard) -> float:
+    """Standard deviation σ_c (voxels of the field) of the Gaussian in the model's posterior.
+
+    By the rule that it was trained with; 0 for the diagonal posterior, and for models from
+    elsewhere, whose posterior is diagonal.
+    """
+    recipe = card.training.get("recipe")
+    smoothness = recipe.get("smoothness") if isinstance(recipe, Mapping) else None
+    if not isinstance(smoothness, int | float) or recipe is None:
+        return 0.0
+    if recipe.get("posterior") != "smoothed" or not 0 < smoothness < 1e6:
+        return 0.0
+    return smoothing_sigma(float(smoothness), card.architecture.ndim)

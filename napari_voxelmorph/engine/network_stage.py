@@ -10,6 +10,7 @@ import torch
 
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.loaded_model import LoadedModel, load
+from napari_voxelmorph.engine.model_card import posterior_smoothing
 from napari_voxelmorph.engine.model_checks import check_fits
 from napari_voxelmorph.engine.networks.hyper import MIDDLE
 from napari_voxelmorph.engine.networks.predict import predict
@@ -72,12 +73,25 @@ def predicting(
     check_fits(model.card, fixed)
     yield NetworkStep("one pass", 0.3)
     try:
-        found = predict(model.network, model.card.space, moving, fixed, affine)
+        found = _predicted(model, moving, fixed, affine)
     except torch.OutOfMemoryError:
         found = None
     if found is None:
         torch.cuda.empty_cache()
         yield NetworkStep("one pass on the CPU: the GPU has too little free memory", 0.4)
         model, device = load(name, CPU, lam), CPU
-        found = predict(model.network, model.card.space, moving, fixed, affine)
+        found = _predicted(model, moving, fixed, affine)
     return Prediction(found, model, device, lam)
+
+
+def _predicted(model: LoadedModel, moving: Volume, fixed: Volume, affine: Matrix) -> Registration:
+    card = model.card
+    return predict(
+        model.network,
+        card.space,
+        moving,
+        fixed,
+        affine,
+        smoothing=posterior_smoothing(card),
+        temperature=card.temperature,
+    )

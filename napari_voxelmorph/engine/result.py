@@ -15,6 +15,7 @@ from napari_voxelmorph.engine.config import DEFAULT, RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry import kernels
 from napari_voxelmorph.engine.geometry.field import Field, block_of, pad_3d
+from napari_voxelmorph.engine.geometry.posterior import Posterior
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
 from napari_voxelmorph.engine.geometry.voxels import NO_FIELD, check_fill, matrix_3d, voxels_of
 from napari_voxelmorph.engine.parallel import run_slabs
@@ -48,6 +49,8 @@ class Registration:
         Versions, inputs, device, date.
     unrefined : Registration, optional
         What the network alone gave, where this result refined it.
+    posterior : Posterior, optional
+        The distribution that `field` is the mean of; dropped with another field.
     """
 
     fixed: Volume
@@ -59,6 +62,7 @@ class Registration:
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     unrefined: Registration | None = None
+    posterior: Posterior | None = None
 
     def __post_init__(self) -> None:
         if self.fixed.ndim != self.moving.ndim:
@@ -73,6 +77,8 @@ class Registration:
                 f"The field is {self.field.ndim}-D, but the images are {self.fixed.ndim}-D."
             )
         object.__setattr__(self, "affine", affine)
+        if self.posterior is not None and self.posterior.mean is not self.field:
+            object.__setattr__(self, "posterior", None)  # it spoke of another field
 
     @property
     def ndim(self) -> int:

@@ -118,7 +118,8 @@ def _predict(
     )
     span = (_deforms_from(config), _NETWORK_UNTIL if config.refine else _MEASURE_FROM)
     model = yield from relay(stage, clock, "Network", span, lambda s: aligned)
-    return replace(aligned, field=model.registration.field), model
+    found = model.registration
+    return replace(aligned, field=found.field, posterior=found.posterior), model
 
 
 def _optimise(task: Task, begun: Registration, clock: Clock) -> Run:

@@ -119,6 +119,8 @@ def edit(model: Path, **changes: Any) -> None:
         ({"architecture": None}, "could not be read"),
         ({"space": {"shape": [3, 3]}}, "axes"),
         ({"scores": {"dice": "high"}}, "scores"),
+        ({"temperature": 0}, "temperature"),
+        ({"temperature": "hot"}, "temperature"),
         ({"training": []}, "training"),
         ({"name": 5}, "name"),
         ({"sha256": "0" * 64}, "checksum"),

@@ -194,11 +194,11 @@ def test_a_full_gpu_leaves_the_work_to_the_cpu(pair_2d, monkeypatch):
     put("tiny")
     calls = []
 
-    def out_of_memory_once(*args):
+    def out_of_memory_once(*args, **settings):
         calls.append(args)
         if len(calls) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return predict(*args)
+        return predict(*args, **settings)
 
     monkeypatch.setattr(network_stage, "predict", out_of_memory_once)
     phases = []

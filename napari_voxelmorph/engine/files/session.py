@@ -1,6 +1,7 @@
 """A saved registration: one folder that opens again exactly as it was.
 
 ``session.json`` says everything but the arrays; ``field.npy`` is the velocity or displacement,
+``deviation.npy`` how uncertain a probabilistic model was of it,
 ``fixed.nii.gz`` and ``moving.nii.gz`` are the images.  No pickles; no path leads out of the
 folder, except a reference that the user asked for and allows again when opening.
 """
@@ -19,11 +20,12 @@ from napari_voxelmorph.engine.files import session_arrays, session_json
 from napari_voxelmorph.engine.files.reading import HEADER_LIMIT, damaged, reading
 from napari_voxelmorph.engine.files.writing import folder_writing
 from napari_voxelmorph.engine.geometry.field import Field
+from napari_voxelmorph.engine.geometry.posterior import Posterior
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.provenance import installed
 from napari_voxelmorph.engine.result import Registration
 
-INDEX = "session.json"
+INDEX, DEVIATION = "session.json", "deviation.npy"
 _FORMAT, _SCHEMA = "napari-voxelmorph session", 1
 _WHAT = "a napari-voxelmorph session"
 _VERSIONS = ("napari-voxelmorph", "torch", "numpy", "numba", "scipy", "nibabel")
@@ -64,6 +66,10 @@ def save_session(
         if registration.field is not None:
             index["field"] = _field_index(registration.field)
             session_arrays.write_array(registration.field.data, temporary / "field.npy")
+        if registration.posterior is not None:
+            index["posterior"] = _posterior_index(registration.posterior)
+            deviation = registration.posterior.deviation.astype(np.float32)
+            session_arrays.write_array(deviation, temporary / DEVIATION)
         text = session_json.dumps(index)
         (temporary / INDEX).write_text(text, encoding="utf-8")
 
@@ -104,6 +110,7 @@ def load_session(folder: str | os.PathLike[str], follow_references: bool = False
             _numbers(index["metrics"]),
             _numbers(index["timings"]),
             dict(index["provenance"]),
+            posterior=_read_posterior(folder, index.get("posterior"), field),
         )
 
 
@@ -139,6 +146,25 @@ def _field_index(field: Field) -> dict[str, Any]:
 def _read_field(folder: Path, entry: dict[str, Any]) -> Field:
     data = session_arrays.read_array(folder, entry)
     return Field(data, np.array(entry["scale"]), np.array(entry["offset"]), entry["kind"])
+
+
+def _posterior_index(posterior: Posterior) -> dict[str, Any]:
+    data = posterior.deviation.astype(np.float32)
+    return {
+        "file": DEVIATION,
+        "shape": data.shape,
+        "dtype": "float32",
+        "smoothing": posterior.smoothing,
+        "temperature": posterior.temperature,
+        "sha256": session_arrays.digest(data),
+    }
+
+
+def _read_posterior(folder: Path, entry: Any, field: Field | None) -> Posterior | None:
+    if entry is None or field is None:
+        return None
+    deviation = session_arrays.read_array(folder, entry).astype(np.float16)
+    return Posterior(field, deviation, entry["smoothing"], entry["temperature"])
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
