@@ -28,6 +28,14 @@ class History:
         self._outcomes[self._position - 1] = outcome
         return True
 
+    def add_tuned(self, outcome: Outcome) -> None:
+        """Append a result with another λ; one that was tuned from the same makes room for it."""
+        now = None if self.present is None else self.present.tuned_from
+        new = outcome.tuned_from
+        if now is not None and new is not None and now.registration is new.registration:
+            self._position -= 1
+        self.add(outcome)
+
     @property
     def present(self) -> Outcome | None:
         """The result that is shown, or None."""

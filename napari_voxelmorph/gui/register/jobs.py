@@ -61,6 +61,8 @@ class Outcome:
     landmarks: Stages | None = None
     #: What the network alone gave, where the result refined it.
     unrefined: Outcome | None = None
+    #: The result that another λ was chosen for, where this one came about so.
+    tuned_from: Outcome | None = None
 
 
 class RegistrationJobs:

@@ -15,10 +15,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_voxelmorph.gui.apply.opening import open_apply
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.files.opening import Opening
 from napari_voxelmorph.gui.files.sessions import session_of
+from napari_voxelmorph.gui.lambda_strip.opening import open_strip
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.models.model_offer import ModelOffer
 from napari_voxelmorph.gui.register.inputs_section import InputsSection
@@ -62,6 +64,8 @@ class RegisterDock(QWidget):
         self.opening = Opening(self.viewer, self.inputs, self.engine, self)
         self.models = ModelOffer(self)
         self.runner = Runner(self)
+        #: Whether the λ strip has been opened once; from then on it is the user's.
+        self._tuned = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_CHECK_AFTER_MS)
@@ -148,6 +152,8 @@ class RegisterDock(QWidget):
         self.result.undo_asked.connect(self.runner.undo)
         self.result.redo_asked.connect(self.runner.redo)
         self.result.save_asked.connect(self.runner.save)
+        self.result.apply_asked.connect(lambda: open_apply(self.viewer))
+        self.result.tune_asked.connect(self.tune)
         runner, inputs, layers, models = self.runner, self.inputs, self._on_layers, self.models
         when_destroyed(self, lambda: _leave(runner, inputs, events, layers, models))
 
@@ -164,9 +170,17 @@ class RegisterDock(QWidget):
         self.controls.set_ready(readiness(moving, fixed, problem))
 
     def show_result(self) -> None:
-        """Open the result section and scroll to it, once it has its size."""
+        """Open the result section and scroll to it, once it has its size; the λ strip too."""
         self.result.set_open(True)
+        outcome = self.runner.history.present
+        if outcome is not None and outcome.registration.field is not None and not self._tuned:
+            self.tune()
         self._laid_out.start(_LAID_OUT_MS)
+
+    def tune(self) -> None:
+        """Open the strip on which λ is chosen."""
+        self._tuned = True
+        open_strip(self.viewer)
 
     def _show_page(self) -> None:
         has_images = len(self.inputs.choices["moving"].layers) > 0

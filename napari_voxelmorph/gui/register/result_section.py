@@ -41,6 +41,7 @@ class ResultSection(Section):
     undo_asked = Signal()
     redo_asked = Signal()
     save_asked = Signal(str, str)
+    tune_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__("4  Result", "result")
@@ -64,6 +65,9 @@ class ResultSection(Section):
         self.undo.setToolTip("Back to the result before this one, or to none")
         self.redo = QPushButton("Redo")
         self.redo.setToolTip("Forward again")
+        self.tune = QPushButton("Tune λ")
+        self.tune.setToolTip("Open the strip on which the smoothness is chosen by eye")
+        self.tune.clicked.connect(lambda: self.tune_asked.emit())
         self.save = QPushButton("Save…")
         menu = QMenu(self.save)
         for kind, (text, _, _) in _SAVES.items():
@@ -74,7 +78,7 @@ class ResultSection(Section):
         self.buttons = QWidget()
         line = QHBoxLayout(self.buttons)
         line.setContentsMargins(0, 0, 0, 0)
-        for button in (self.undo, self.redo, self.save):
+        for button in (self.undo, self.redo, self.tune, self.save):
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             line.addWidget(button, 1)
         self.add(self.buttons)
@@ -84,6 +88,7 @@ class ResultSection(Section):
         self.undo.setEnabled(can_undo)
         self.redo.setEnabled(can_redo)
         self.save.setEnabled(outcome is not None)
+        self.tune.setEnabled(outcome is not None and outcome.registration.field is not None)
         self.buttons.setVisible(outcome is not None or can_undo or can_redo)
         self.table.setVisible(outcome is not None)
         if outcome is None:

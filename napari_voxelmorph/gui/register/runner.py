@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.register.chosen_pair import as_placed, chosen_pair
 from napari_voxelmorph.gui.register.history import History
 from napari_voxelmorph.gui.register.jobs import Outcome, Pair, RegistrationJobs
+from napari_voxelmorph.gui.register.present import present_of
 from napari_voxelmorph.gui.views.closer_look import CloserLook
-from napari_voxelmorph.gui.views.shown_pair import ShownPair
+from napari_voxelmorph.gui.views.shown_pair import ShownPair, same_images
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix
@@ -49,6 +51,9 @@ class Runner:
         self._shown = ShownPair(dock.pair_view)
         self._turns = Turns(dock, self._show_error)
         self._closer_look = CloserLook(dock, self._jobs, self.history, self._show_present)
+        self.present = present_of(dock.viewer)
+        self.present.set(view=dock.pair_view)
+        self.present.tuned.connect(self.take_over)
         self.warm_up, self.check = self._closer_look.warm_up, self._closer_look.check
 
     # The run ----------------------------------------------------------------------------
@@ -78,6 +83,8 @@ class Runner:
     def _begin(self, job: Job, pair: Pair, start: Matrix | None, stop: threading.Event) -> None:
         self._stop = stop
         self._turns.finish()
+        # Whoever shows something of the last result puts it back before that is remembered.
+        self.present.set(running=True)
         self._shown.save()
         self._dock.controls.set_running(True)
         if self._engine.works_on("warm-up"):
@@ -144,6 +151,7 @@ class Runner:
             announcement.end()
         self._dock.controls.set_running(False)
         draw()
+        self.present.set(running=False, outcome=self.history.present)
         if announcement is not None:
             announcement.let_go()
 
@@ -186,6 +194,15 @@ class Runner:
         self._dock.method.start.set_result(affine)
         shown = pair if outcome is None else outcome.pair
         self._draw(lambda: self._shown.show(shown, outcome))
+        self.present.set(outcome=outcome)
+
+    def take_over(self, outcome: Outcome) -> None:
+        """Make a result with another λ the present one, unless that has changed meanwhile."""
+        present = self.history.present
+        if present is None or self._engine.busy or not same_images(present.pair, outcome.pair):
+            return
+        self.history.add_tuned(outcome)
+        self._show_present(outcome.pair)
 
     def adopt(self, registration: Registration) -> None:
         """Take over a saved result whose images have just been opened."""
@@ -228,3 +245,6 @@ class Runner:
         self._turns.drop()
         if self._announcement is not None:
             self._announcement.let_go()
+        with suppress(RuntimeError):  # the window, and with it the others, is gone
+            self.present.tuned.disconnect(self.take_over)
+            self.present.set(view=None, outcome=None, running=False)

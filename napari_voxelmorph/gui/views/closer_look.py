@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
@@ -79,7 +80,10 @@ class CloserLook:
             return
         if not same_pair(pair, outcome.pair):
             self._engine.submit(
-                lambda: measured(outcome.registration, pair, outcome.start),
+                lambda: replace(
+                    measured(outcome.registration, pair, outcome.start),
+                    tuned_from=outcome.tuned_from,
+                ),
                 lane="measure",
                 on_done=self._on_measured,
                 on_error=self._show_error,

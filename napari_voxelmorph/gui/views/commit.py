@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,7 +46,11 @@ def kept_data(view: PairView, name: str) -> LayerData:
     """The layer-data tuple behind `keep`."""
     if not view.has_pair:
         raise InputError("No pair is shown; choose a moving and a fixed image first.")
-    return layer_data(name, view.layers.scene, view.settings.arrow_spacing)
+    scene, result = view.layers.scene, view.registration
+    if scene.coarse and result is not None:
+        # What passes by is not kept: the result is.
+        scene = replace(scene, registration=result, coarse=False, _blocks={})
+    return layer_data(name, scene, view.settings.arrow_spacing)
 
 
 def add_kept(view: PairView, data: LayerData) -> Layer:

@@ -125,7 +125,10 @@ class PairLayers:
         self.redraw_marks()
         layer: Any = self.stack.get("displacement")
         if layer is not None:
-            layer.contrast_limits = (0.0, largest_displacement(self.scene))
+            top, now = largest_displacement(self.scene), layer.contrast_limits[1]
+            # Results that differ a little are compared in the same colours.
+            if not 0.5 * now <= top <= now:
+                layer.contrast_limits = (0.0, top)
 
     def change(self, **parts: Any) -> None:
         """Replace parts of the scene, in one assignment, and slice again."""

@@ -136,6 +136,20 @@ class PairView:
         if not live:
             self.changed.emit()
 
+    def preview(self, registration: Registration) -> bool:
+        """Show, in passing, another state of the pair whose result is shown; the result stays.
+
+        Returns False, and shows nothing, when another pair is in view, or none, or the state
+        before registration is held up.
+        """
+        result = self._result
+        if result is None or self.showing_before or not self.has_pair:
+            return False
+        if registration.fixed is not result.fixed or registration.moving is not result.moving:
+            return False
+        self.layers.show(registration, live=True)
+        return True
+
     @property
     def registration(self) -> Registration | None:
         """The latest result given to `update`."""

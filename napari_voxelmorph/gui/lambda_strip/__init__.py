@@ -1,0 +1,1 @@
+"""The strip below the canvas on which λ is chosen."""
