@@ -81,11 +81,16 @@ def _magnitude(pair):
     return np.linalg.norm(np.tensordot(linear, pair.result.displacement, 1), axis=0)
 
 
+@pytest.mark.parametrize("nearest", [False, True])
 @pytest.mark.parametrize("code", CODES)
-def test_labels_are_exact_whatever_their_size(make_deformed_pair, code):
+def test_labels_are_exact_whatever_their_size(make_deformed_pair, code, nearest):
     pair = make_deformed_pair(3, code)
-    lazy = LazyArray(stage_of(pair), lazy_maps.moved_labels, pair.labels.data.dtype)
-    moved = whole(pair, pair.result.warp(pair.labels, "nearest"))
+    stage = stage_of(pair)
+    stage.scene = replace(stage.scene, nearest_labels=nearest)
+    lazy = LazyArray(stage, lazy_maps.moved_labels, pair.labels.data.dtype)
+    result = pair.result
+    carried = result.warp(pair.labels, "nearest") if nearest else result.warp_labels(pair.labels)
+    moved = whole(pair, carried)
     np.testing.assert_array_equal(lazy[4], moved[4])
     np.testing.assert_array_equal(np.asarray(lazy), moved)
     assert lazy[4].max() >= 10**10

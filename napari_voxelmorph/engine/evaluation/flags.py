@@ -15,7 +15,7 @@ class Limits:
     """Beyond these a structure is flagged."""
 
     dice: float = field(
-        default=0.6,
+        default=0.4,
         metadata={
             "label": "Dice below", "min": 0.0, "max": 1.0, "step": 0.05, "advanced": False,
             "help": "Overlap with the fixed segmentation under which a structure is flagged. "
@@ -23,14 +23,14 @@ class Limits:
         },
     )  # fmt: skip
     hd95: float = field(
-        default=5.0,
+        default=10.0,
         metadata={
             "label": "HD95 above (mm)", "min": 0.0, "max": 100.0, "step": 0.5, "advanced": False,
             "help": "Distance that 95 percent of the surface keep to the fixed segmentation.",
         },
     )  # fmt: skip
     difference: float = field(
-        default=30.0,
+        default=50.0,
         metadata={
             "label": "Volume differs by (%)", "min": 0.0, "max": 1000.0, "step": 5.0,
             "advanced": False, "help": "From the volume in the fixed segmentation.",

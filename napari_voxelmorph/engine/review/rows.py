@@ -59,12 +59,12 @@ COLUMNS: tuple[Column, ...] = (
         "assd", "ASSD", "mm", "Mean distance between the two surfaces (average symmetric surface "
         "distance).", 2, "low", True,
     ),
-    Column("fixed_size", "Fixed", "ml", "Volume in the fixed segmentation.", 2, None, True),
-    Column("moved_size", "Moved", "ml", "Volume of the moved structure.", 2, None, False),
     Column(
         "difference", "Δ vol", "%", "Moved minus fixed volume, in percent of the fixed.", 1, "zero",
         True,
     ),
+    Column("fixed_size", "Fixed", "ml", "Volume in the fixed segmentation.", 2, None, True),
+    Column("moved_size", "Moved", "ml", "Volume of the moved structure.", 2, None, False),
     Column(
         "growth", "Growth", "×", "Volume here over volume in the moving scan, over the same of a "
         "typical structure: 1 grew as the whole did.", 2, "one", False,
@@ -83,7 +83,7 @@ BY_KEY = {column.key: column for column in COLUMNS}
 
 @dataclass(frozen=True)
 class Row:
-    """All that is known of one structure."""
+    """All that is known of one structure; `compared`: with a fixed segmentation."""
 
     id: int
     name: str
@@ -91,9 +91,12 @@ class Row:
     structure: Structure | None = None
     own: Plausibility | None = None
     flags: tuple[str, ...] = ()
+    compared: bool = True
 
     def value(self, key: str) -> float:
         """The number of a column; NaN when there is none."""
+        if not self.compared and BY_KEY[key].needs_fixed:
+            return _NAN
         for part in (self.structure, self.own):
             if part is not None and hasattr(part, key):
                 return float(getattr(part, key))
@@ -110,7 +113,7 @@ class Row:
         dice = self.value("dice")
         if np.isfinite(dice):
             return 1 - dice
-        if self.structure is not None and self.structure.fixed_size:
+        if self.compared and self.structure is not None:
             return 3.0 if not self.structure.moved_size else 0.0
         entropy = self.value("entropy")
         return len(self.flags) + (entropy / 3 if np.isfinite(entropy) else 0.0)
@@ -137,7 +140,8 @@ def rows_of(
         found, alone = structures.get(label), own.get(label)
         flags = flags_of(found if compared else None, alone, limits)
         color = table[label].color if label in table else None
-        rows.append(Row(label, name_of(label, table), color, found, alone, tuple(flags)))
+        name = name_of(label, table)
+        rows.append(Row(label, name, color, found, alone, tuple(flags), compared))
     return sorted(rows, key=lambda row: (-row.badness, row.id))
 
 

@@ -50,6 +50,8 @@ class Scene:
         The displayed axis that runs along the screen.
     swipe_from : "start" or "end"
         The end of that axis that lies at the left of the screen.
+    nearest_labels : bool
+        Carry the segmentation by nearest neighbour instead of by the largest share.
     coarse : bool
         A passing state: whole volumes may be computed at half resolution.
     """
@@ -64,6 +66,7 @@ class Scene:
     swipe: float = 0.5
     swipe_axis: int = -1
     swipe_from: Literal["start", "end"] = "start"
+    nearest_labels: bool = False
     coarse: bool = False
     _blocks: dict[Any, Array] = field(default_factory=dict, repr=False)
 

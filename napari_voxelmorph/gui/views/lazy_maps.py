@@ -25,10 +25,12 @@ def moved(scene: Scene, index: Slices) -> Array:
 
 
 def moved_labels(scene: Scene, index: Slices) -> Array:
-    """The moving segmentation, nearest neighbour."""
+    """The moving segmentation: linear shares, the largest wins; or nearest neighbour."""
     if scene.moving_labels is None:
         return np.zeros([len(range(s.start, s.stop, s.step)) for s in index], np.uint8)
-    return scene.registration.warp(scene.moving_labels, "nearest", index=index)
+    if scene.nearest_labels:
+        return scene.registration.warp(scene.moving_labels, "nearest", index=index)
+    return scene.registration.warp_labels(scene.moving_labels, index=index)
 
 
 def magnitude(scene: Scene, index: Slices) -> Array:

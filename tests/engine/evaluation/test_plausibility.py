@@ -134,10 +134,10 @@ def test_a_picture_has_the_same_measures() -> None:
 def test_reasons_against_the_fixed_segmentation() -> None:
     good = Structure(3, 0.9, 1.0, 0.3, 10.0, 10.5)
     assert flags_of(good, None) == []
-    bad = Structure(3, 0.4, 8.0, 2.3, 10.0, 14.0)
+    bad = Structure(3, 0.35, 12.0, 2.3, 10.0, 16.0)
     text = " ".join(flags_of(bad, None))
-    assert "Dice 0.40" in text and "8.0 mm" in text and "40 % larger" in text
-    assert flags_of(bad, None, Limits(dice=0.3, hd95=9, difference=50)) == []
+    assert "Dice 0.35" in text and "12.0 mm" in text and "60 % larger" in text
+    assert flags_of(bad, None, Limits(dice=0.3, hd95=13, difference=70)) == []
     nan = float("nan")
     assert "Missing" in flags_of(Structure(3, nan, nan, nan, 2.0, 0.0), None)[0]
     assert "Not in the fixed" in flags_of(Structure(3, nan, nan, nan, 0.0, 2.0), None)[0]
