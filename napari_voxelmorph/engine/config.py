@@ -1,6 +1,7 @@
 # ruff: noqa: RUF009 (the helper only builds dataclass fields)
 """Every parameter of a registration, in one place: the form, the command line and the
-saved session are all built from this class (label, bounds and help are in its metadata)."""
+saved session are all built from this class (label, bounds and help are in its metadata; `zero`
+is what 0 means, in words)."""
 
 from __future__ import annotations
 
@@ -108,6 +109,7 @@ class RegistrationConfig:
         min=0.0,
         max=20.0,
         step=0.5,
+        zero="full resolution",
         advanced=True,
     )
     symmetric: bool = _parameter(
@@ -166,6 +168,12 @@ def _check_number(name: str, value: Any, low: float, high: float, kind: Any) -> 
         what = "a whole number" if kind is int else "a number"
         raise InputError(f"{name}: expected {what} from {low} to {high}, got {value}.")
 
+
+#: What to say of a result whose deformation is zero everywhere.
+NOTHING_FOUND = (
+    "No deformation was found that compares better than the pre-alignment: allow more iterations, "
+    "also on the finer levels."
+)
 
 _TYPES = get_type_hints(RegistrationConfig)
 DEFAULT = RegistrationConfig()

@@ -124,6 +124,12 @@ def _finite(volume: Volume) -> Volume:
     return volume.with_data(data)
 
 
+def reader_notes(volume: Volume) -> list[str]:
+    """What the file's reader has to say, less what `warnings_for` says in its own words."""
+    counted = f"{volume.header.get('non_finite')} voxels are NaN or infinite."
+    return [note for note in volume.header.get("notes", ()) if note != counted]
+
+
 def warnings_for(moving: Volume, fixed: Volume) -> list[str]:
     """What the user should know about this pair, in plain words; empty when all is well."""
     if moving.ndim != fixed.ndim:

@@ -13,6 +13,7 @@ from napari_voxelmorph.engine.pair_checks import (
     check_same_grid,
     header_overlap,
     mask_of,
+    reader_notes,
     warnings_for,
 )
 
@@ -110,3 +111,19 @@ def test_warnings():
         assert part in words
     flipped = Volume(DATA, np.array([[-1, 0, 0, 7], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]]))
     assert any("LAS" in w for w in warnings_for(flipped, at()))
+
+
+def test_what_is_not_finite_is_told_once(tmp_path):
+    """The reader counts it, and so do the warnings."""
+    from napari_voxelmorph.engine.files import load, save
+
+    data = DATA.astype(np.float32)
+    data[0, 0, :5] = np.nan
+    save(at(data=data), tmp_path / "scan.nii")
+    volume = load(tmp_path / "scan.nii")
+    told = reader_notes(volume) + warnings_for(volume, volume)[:1]
+    assert [text for text in told if "NaN" in text] == [
+        "“scan” holds 5 NaN or infinite voxels; they count as background."
+    ]
+    odd = Volume(DATA, header={"notes": ["It is odd."]})
+    assert reader_notes(odd) == ["It is odd."]

@@ -77,3 +77,12 @@ def test_a_folded_section_stays_folded(qtbot):
     second = MethodSection()
     qtbot.addWidget(second)
     assert not second.is_open()
+
+
+def test_a_finest_resolution_of_zero_is_said_in_words(qtbot):
+    form = ParametersForm(DEFAULT)
+    qtbot.addWidget(form)
+    box = form.fields["resolution"].widget
+    assert box.text() == "full resolution" and form.config().resolution == 0
+    box.setValue(2.0)
+    assert box.text() == "2.00" and form.config().resolution == 2

@@ -94,7 +94,7 @@ class RegistrationJobs:
         """Look at a pair: warnings, what cannot work, memory and time."""
         from napari_voxelmorph.engine.device import describe_device
         from napari_voxelmorph.engine.errors import VoxelMorphError
-        from napari_voxelmorph.engine.pair_checks import warnings_for
+        from napari_voxelmorph.engine.pair_checks import reader_notes, warnings_for
 
         try:
             registrar = self._ready(pair, config.device)
@@ -102,7 +102,7 @@ class RegistrationJobs:
             needs = registrar.estimate(config).text
         except VoxelMorphError as error:
             return Check(problem=str(error))
-        told = [note for v in (pair.moving, pair.fixed) for note in v.header.get("notes", ())]
+        told = [note for v in (pair.moving, pair.fixed) for note in reader_notes(v)]
         warnings = told + warnings_for(pair.moving, pair.fixed)
         return Check(warnings, about_model, "", describe_device(registrar.device), needs)
 

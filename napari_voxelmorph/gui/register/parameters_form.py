@@ -149,6 +149,8 @@ def _number_field(box: QSpinBox | QDoubleSpinBox, metadata: Any) -> Field:
     else:
         box.setRange(int(low), int(high))
     box.setSingleStep(step)
+    if "zero" in metadata:
+        box.setSpecialValueText(metadata["zero"])  # shown for the least value, which is 0
     box.setKeyboardTracking(False)
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     box.wheelEvent = lambda event: event.ignore()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_voxelmorph.engine.config import NOTHING_FOUND
 from napari_voxelmorph.gui.register.jobs import Outcome
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _agreement(metrics: Mapping[str, float]) -> str:
 def _folding(outcome: Outcome) -> str:
     if outcome.registration.field is None:
         return "Pre-alignment only: nothing was deformed."
+    if outcome.registration.metrics.get("max_displacement_mm") == 0:
+        return NOTHING_FOUND
     percent = outcome.registration.metrics.get("ndv_percent")
     if percent is None:
         return ""

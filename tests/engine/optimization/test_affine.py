@@ -121,10 +121,23 @@ def test_rigid_drops_the_stretch_of_a_given_start():
     assert np.allclose(found[:3, :3] @ found[:3, :3].T, np.eye(3), atol=1e-9)
 
 
-def test_equal_images_give_the_identity():
+@pytest.mark.parametrize(
+    "similarity, kind, start", [("mi", "affine", "auto"), ("lncc", "affine", "auto"),
+                                ("lncc", "rigid", "header"), ("lncc", "affine", "centers")],
+)  # fmt: skip
+def test_equal_images_give_the_identity(similarity, kind, start):
     fixed, _ = make_pair(np.eye(4))
-    found, _ = finish(align(fixed, fixed))
-    assert error(found, np.eye(4)) < 0.2 * SPACING
+    found, _ = finish(align(fixed, fixed, similarity=similarity, kind=kind, start=start))
+    assert error(found, np.eye(4)) < 0.02 * SPACING
+
+
+def test_a_small_shift_is_not_taken_for_none():
+    """The position given is kept only where it agrees as well."""
+    shift = np.eye(4)
+    shift[:3, 3] = (0.5 * SPACING, 0, -0.4 * SPACING)
+    fixed, moving = make_pair(shift)
+    found, _ = finish(align(fixed, moving, similarity="lncc", start="header"))
+    assert error(found, shift) < 0.5 * error(np.eye(4), shift)
 
 
 def test_another_contrast_is_aligned_by_mutual_information():
