@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_voxelmorph.engine.files.images import WRITERS, suffix_of
 from napari_voxelmorph.engine.files.surfaces import SUFFIXES as SURFACES
 from napari_voxelmorph.engine.geometry.volume import Volume
@@ -16,13 +19,21 @@ POINTS = (".csv", ".tsv", ".txt", ".fcsv", ".pts", ".mrk.json")
 
 
 @dataclass(frozen=True, eq=False)
+class PointList:
+    """Points (N, D) that are open already, world mm."""
+
+    points: NDArray[np.float64]
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
 class Item:
     """One thing to be carried over.
 
     Parameters
     ----------
-    source : Path or Volume
-        A file (or a DICOM folder), or an image that is open already.
+    source : Path, Volume or PointList
+        A file (or a DICOM folder), or what is open already.
     out : Path
         The file to be written.
     kind : "image", "labels", "points", "surface" or None
@@ -33,7 +44,7 @@ class Item:
         Write an image as a DICOM series (`out` is a folder), a segmentation as DICOM SEG.
     """
 
-    source: Path | Volume
+    source: Path | Volume | PointList
     out: Path
     kind: Kind | None = None
     volume_index: int | None = None

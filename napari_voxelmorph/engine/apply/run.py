@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.apply.items import Item, Kind, kind_of
+from napari_voxelmorph.engine.apply.items import Item, Kind, PointList, kind_of
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.files.coarse import coarsened
 from napari_voxelmorph.engine.files.dicom_segmentation import save_segmentation
@@ -93,8 +93,11 @@ def _one(registration: Registration, warp: Registration, item: Item, way: Way) -
     if isinstance(source, Volume):
         _write(registration, warp, source, item, way)
         return
-    kind: Kind | None = item.kind or kind_of(source)
     move = registration.fixed_to_moving if way.inverse else registration.moving_to_fixed
+    if isinstance(source, PointList):
+        save_landmarks(move(source.points), item.out)
+        return
+    kind: Kind | None = item.kind or kind_of(source)
     if kind == "points":
         points, names = load_landmarks(source, registration.ndim)
         save_landmarks(move(points), item.out, names)

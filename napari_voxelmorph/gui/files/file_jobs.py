@@ -21,17 +21,22 @@ Points = NDArray[np.float64]
 
 
 def save_as(kind: str, registration: Registration, path: str) -> Callable[[], str]:
-    """Return the job that writes a result; `kind` is session, moved or displacement."""
+    """Return the job that writes a result; for `kind` see `register.save_menu.SaveMenu`."""
 
     def work() -> str:
         from napari_voxelmorph.engine import files
+        from napari_voxelmorph.engine.files.dicom_writing import save_dicom
+        from napari_voxelmorph.engine.files.transforms.registry import save_transform
 
-        writers: dict[str, Any] = {
-            "session": lambda: files.save_session(registration, path),
-            "moved": lambda: files.save(registration.moved, path),
-            "displacement": lambda: files.save_displacement(registration, path),
-        }
-        writers[kind]()
+        what, _, format = kind.partition(":")
+        if what == "session":
+            files.save_session(registration, path)
+        elif what == "moved":
+            files.save(registration.moved, path)
+        elif what == "dicom":
+            save_dicom(registration.moved, registration.fixed, registration.moving, path)
+        else:
+            save_transform(registration, path, format, inverse=what == "inverse")
         return path
 
     return work

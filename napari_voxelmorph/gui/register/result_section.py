@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QMenu,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -17,30 +15,19 @@ from qtpy.QtWidgets import (
 
 from napari_voxelmorph.gui.register.jobs import Outcome
 from napari_voxelmorph.gui.register.result_words import Row, rows_of, verdict
+from napari_voxelmorph.gui.register.save_menu import SaveMenu
 from napari_voxelmorph.gui.section import Section, WrappingLabel
 
 _NOTHING_YET = "Nothing yet. After a run its quality is judged here."
-_SAVES = {
-    "session": (
-        "Session folder… (everything; opens again here)",
-        "Name of a new folder",
-        "registration",
-    ),
-    "moved": ("Moved image… (NIfTI)", "Save the moved image", "moved.nii.gz"),
-    "displacement": (
-        "Displacement field… (NIfTI for ITK, ANTs, Slicer)",
-        "Save the displacement field",
-        "displacement.nii.gz",
-    ),
-}
 
 
 class ResultSection(Section):
-    """The newest result.  Emits `undo_asked`, `redo_asked` and `save_asked(kind, path)`."""
+    """The newest result.  Emits `undo_asked`, `redo_asked`, `save_asked(kind, path)`..."""
 
     undo_asked = Signal()
     redo_asked = Signal()
     save_asked = Signal(str, str)
+    apply_asked = Signal()
     tune_asked = Signal()
 
     def __init__(self) -> None:
@@ -69,16 +56,18 @@ class ResultSection(Section):
         self.tune.setToolTip("Open the strip on which the smoothness is chosen by eye")
         self.tune.clicked.connect(lambda: self.tune_asked.emit())
         self.save = QPushButton("Save…")
-        menu = QMenu(self.save)
-        for kind, (text, _, _) in _SAVES.items():
-            menu.addAction(text).triggered.connect(lambda *_, kind=kind: self._ask_where(kind))
-        self.save.setMenu(menu)
+        self.save_menu = SaveMenu(self)
+        self.save_menu.asked.connect(self.save_asked)
+        self.save.setMenu(self.save_menu)
+        self.apply = QPushButton("Apply…")
+        self.apply.setToolTip("Carry other images, segmentations, points, surfaces over")
+        self.apply.clicked.connect(lambda: self.apply_asked.emit())
         self.undo.clicked.connect(lambda: self.undo_asked.emit())
         self.redo.clicked.connect(lambda: self.redo_asked.emit())
         self.buttons = QWidget()
         line = QHBoxLayout(self.buttons)
         line.setContentsMargins(0, 0, 0, 0)
-        for button in (self.undo, self.redo, self.tune, self.save):
+        for button in (self.undo, self.redo, self.tune, self.save, self.apply):
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             line.addWidget(button, 1)
         self.add(self.buttons)
@@ -88,6 +77,8 @@ class ResultSection(Section):
         self.undo.setEnabled(can_undo)
         self.redo.setEnabled(can_redo)
         self.save.setEnabled(outcome is not None)
+        self.apply.setEnabled(outcome is not None)
+        self.save_menu.show_outcome(outcome)
         self.tune.setEnabled(outcome is not None and outcome.registration.field is not None)
         self.buttons.setVisible(outcome is not None or can_undo or can_redo)
         self.table.setVisible(outcome is not None)
@@ -116,10 +107,3 @@ class ResultSection(Section):
                     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
                     label.setMinimumWidth(110)
                 self._grid.addWidget(label, index, column)
-
-    def _ask_where(self, kind: str) -> None:
-        _, title, name = _SAVES[kind]
-        kinds = "" if kind == "session" else "NIfTI (*.nii.gz *.nii)"
-        path, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
-        if path:
-            self.save_asked.emit(kind, path)

@@ -1,0 +1,1 @@
+"""The Apply dock: a transform, applied to many things at once."""
