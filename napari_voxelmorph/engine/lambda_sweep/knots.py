@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ Array = NDArray[np.float32]
 _FINE = 1.5
 #: Image voxels of a small volume, whose field may stay fine.
 _SMALL = 500_000
+#: Slices of knots that are kept as they are needed again while λ moves: numbers in each, and
+#: how many.
+_LARGE_PART, _MOST_PARTS = 600_000, 6
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class Blend:
     below: Knot
     above: Knot
     weight: float
+    _parts: dict[Any, tuple[Array, Array]] = field(default_factory=dict, repr=False)
 
     def around(
         self,
@@ -149,12 +154,26 @@ class Blend:
         most = np.array(self.grid.shape) - 1
         low = np.clip(np.floor((first - self.grid.offset) / self.grid.scale), 0, most)
         high = np.clip(np.ceil((last - self.grid.offset) / self.grid.scale), 0, most)
-        part = tuple(slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))
-        data = self.below.displacement[(slice(None), *part)].astype(np.float32)
-        if self.weight:
-            other = self.above.displacement[(slice(None), *part)].astype(np.float32)
-            data += np.float32(self.weight) * (other - data)
+        # One cell more on either side: the neighbours that slopes need are in the same part.
+        low, high = np.maximum(low - 1, 0).astype(int), np.minimum(high + 1, most).astype(int)
+        below, rise = self._part(tuple(map(int, low)), tuple(map(int, high)))
+        data = below + np.float32(self.weight) * rise if self.weight else below
         return data, self.grid.scale, self.grid.offset + self.grid.scale * low
+
+    def _part(self, low: tuple[int, ...], high: tuple[int, ...]) -> tuple[Array, Array]:
+        """Displacement below, and what it rises by to above; kept while λ stays between them."""
+        key = (self.below.position, self.above.position, low, high)
+        found = self._parts.get(key)
+        if found is None:
+            part = (slice(None), *(slice(a, b + 1) for a, b in zip(low, high, strict=True)))
+            below = self.below.displacement[part].astype(np.float32)
+            rise = self.above.displacement[part].astype(np.float32) - below
+            found = below, rise
+            if len(self._parts) >= _MOST_PARTS:
+                self._parts.clear()
+            if below.size < _LARGE_PART:
+                self._parts[key] = found
+        return found
 
     def field(self, ndim: int) -> Field:
         """The whole of it as a `Field` of kind displacement."""
@@ -189,6 +208,7 @@ class Knots:
     knots: tuple[Knot, ...]
     worst: float = float("nan")
     note: str = ""
+    _parts: dict[Any, tuple[Array, Array]] = field(default_factory=dict, repr=False)
 
     def blend(self, position: float) -> Blend:
         """The displacement at a position of the slider; beyond the last knot, that one."""
@@ -196,10 +216,10 @@ class Knots:
         i = bisect_right(places, position)
         if i == 0 or i == len(places):
             end = self.knots[0 if i == 0 else -1]
-            return Blend(self.grid, end, end, 0.0)
+            return Blend(self.grid, end, end, 0.0, self._parts)
         below, above = self.knots[i - 1], self.knots[i]
         weight = (position - below.position) / (above.position - below.position)
-        return Blend(self.grid, below, above, float(weight))
+        return Blend(self.grid, below, above, float(weight), self._parts)
 
     def beside(self, position: float, direction: int) -> Knot | None:
         """The next knot above (1) or below (-1) a position."""
