@@ -35,7 +35,7 @@ def load(path: Path, kind: Kind | None, volume_index: int | None) -> Volume:
     with reading(path, "DICOM"):
         slices = series_of_file(path) if path.is_file() else only_series(path)
         check_slices(path, slices)
-        if slices[0].frames > 1:
+        if slices[0].frames > 1 or slices[0].enhanced:
             return _load_frames(path, slices, kind)
         slices = in_order(path, slices, volume_index)
         affine, oriented, notes = _affine(path, slices)
@@ -105,11 +105,11 @@ def _load_frames(path: Path, slices: list[Slice], kind: Kind | None) -> Volume:
     """One file with many frames: its geometry is in its functional groups, which GDCM reads."""
     if len(slices) > 1:
         raise InputError(
-            f"“{path.name}” holds {len(slices)} files of several frames each. Open one of "
-            "the files."
+            f"“{path.name}” holds {len(slices)} enhanced files, each with frames of its own. Open one "
+            "of the files, or convert the series to NIfTI (dcm2niix) first."
         )
     data, affine = from_itk(sitk.ReadImage(str(slices[0].path), sitk.sitkUnknown, "GDCMImageIO"))
-    known = any(tag[0] == 0x5200 for tag in slices[0].elements) or slices[0].position is not None
+    known = slices[0].enhanced or slices[0].position is not None
     notes = [] if known else [_NO_PLACE]
     header = {"format": "dicom", "frame": SCANNER, "notes": notes, "files": 1}
     return to_volume(path, data, affine, kind, header, known)

@@ -39,6 +39,8 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = (0xFFFE, 0xE000), (0xFFFE, 0xE00D), (0xFFFE, 0xE0DD)
 _PIXELS = (0x7FE0, 0x0010)
 _IMPLICIT, _BIG, _DEFLATED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")
+#: Group of the sequences in which an enhanced file keeps the place of its frames.
+_FUNCTIONAL_GROUPS = 0x5200
 _MAX_VALUE = 4096
 _MAX_DEPTH = 32
 Tag = tuple[int, int]
@@ -108,6 +110,8 @@ class _Walk:
             length, value = self._number(position + 6, 2), position + 8
         else:
             raise damaged(self.path, "DICOM", f"its structure breaks at byte {position:,}")
+        if depth == 0 and tag[0] == _FUNCTIONAL_GROUPS:
+            self.found[tag] = b"present"
         if tag == _PIXELS and depth == 0:
             self.found[tag] = b"packed" if length == _UNDEFINED else str(length).encode()
         if length == _UNDEFINED:
@@ -124,8 +128,6 @@ class _Walk:
             self._items(value, depth + 1, value + length, fragments=False)
         elif depth == 0 and length <= _MAX_VALUE and tag != _PIXELS:
             self.found[tag] = bytes(self.raw[value : value + length])
-        elif depth == 0 and tag[0] == 0x5200:
-            self.found[tag] = b"present"
         return value + length
 
     def _items(self, position: int, depth: int, end: int, fragments: bool) -> int:

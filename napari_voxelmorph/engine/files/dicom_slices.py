@@ -63,10 +63,12 @@ class Slice:
 
     @property
     def spacing(self) -> tuple[float, float]:
-        values = self.floats(0x28, 0x30, 2)
-        if values is None or min(values) <= 0:
-            return 1.0, 1.0
-        return float(values[1]), float(values[0])
+        # Pixel Spacing; of radiographs that at the detector, of scanned films that on the film.
+        for tag in ((0x28, 0x30), (0x18, 0x1164), (0x18, 0x2010)):
+            values = self.floats(*tag, 2)
+            if values is not None and min(values) > 0:
+                return float(values[1]), float(values[0])
+        return 1.0, 1.0
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -76,6 +78,11 @@ class Slice:
     def frames(self) -> int:
         text = self.text(0x28, 0x08)
         return int(text) if text.isdigit() else 1
+
+    @property
+    def enhanced(self) -> bool:
+        """Whether the place of the frames is in functional groups, which GDCM reads."""
+        return any(group == 0x5200 for group, _ in self.elements)
 
     @property
     def number(self) -> int:
@@ -130,7 +137,7 @@ def check_slices(path: Path, slices: list[Slice]) -> None:
         columns, rows = item.grid
         if min(columns, rows) < 1 or (0x7FE0, 0x10) not in item.elements:
             raise damaged(item.path, "DICOM", "it holds no image (or its end is missing)")
-        if item.short(0x28, 0x02) > 1:
+        if item.short(0x28, 0x02) > 1 or item.text(0x28, 0x04) == "PALETTE COLOR":
             raise InputError(
                 f"“{item.path.name}” holds colours (RGB); one number per voxel is needed. Choose a "
                 "grey series, or convert it."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,6 +107,33 @@ def test_real_series_as_simpleitk(data_dir, name, tmp_path):
     np.testing.assert_array_equal(one.data, volume.data)
     save(volume, tmp_path / "t1.nii.gz")
     np.testing.assert_allclose(sitk_affine(tmp_path / "t1.nii.gz"), volume.affine, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CT_small", "MR_small", "MR_small_RLE", "MR_small_bigendian", "MR_small_implicit", "rtdose",
+     "liver_1frame", "examples_overlay", "JPEG2000"],
+)  # fmt: skip
+def test_files_of_pydicom_as_simpleitk(name, tmp_path):
+    """Enhanced files, several frames or one, packed in many ways, in either byte order."""
+    pydicom = pytest.importorskip("pydicom")
+    path = Path(pydicom.__file__).parent / "data" / "test_files" / f"{name}.dcm"
+    if not path.exists():
+        pytest.skip(f"this pydicom does not bring {name}.dcm")
+    shutil.copy(path, tmp_path)
+    path = tmp_path / path.name
+    image = sitk.ReadImage(str(path), sitk.sitkUnknown, "GDCMImageIO")
+    volume = load(path)
+    data = sitk.GetArrayFromImage(image).T
+    np.testing.assert_array_equal(volume.data, data[:, :, 0] if data.shape[2] == 1 else data)
+    expected = np.eye(4)
+    expected[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * image.GetSpacing()
+    expected[:3, 3] = image.GetOrigin()
+    # Of a single slice ITK does not take the thickness.
+    axes = [0, 1, 3] if data.shape[2] == 1 else [0, 1, 2, 3]
+    found = np.array(volume.header.get("affine_3d", volume.affine))
+    lps = np.diag([-1, -1, 1, 1])
+    np.testing.assert_allclose(found[:, axes], (lps @ expected)[:, axes], atol=2e-3)
 
 
 @pytest.mark.parametrize("flip", [1, -1])
