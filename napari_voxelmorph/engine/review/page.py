@@ -30,6 +30,7 @@ th { border-bottom: 2px solid #888; } td { border-bottom: 1px solid #ddd; vertic
 td.n, th.n { text-align: right; } p.faint, td.faint { color: #666; }
 pre { background: #f3f3f5; padding: 8px; font-size: 12px; white-space: pre-wrap; }
 img { display: block; margin: 4px 0; }
+td.r { color: #555; font-size: 12px; border-bottom: 1px solid #aaa; }
 """
 #: Structures told in a case beside those with pictures.
 _MOST_ROWS = 12
@@ -146,15 +147,18 @@ def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...
     ]
     head = "".join(f"<th class='n'>{_title(c)}</th>" for c in columns)
     names = "".join(f"<th>{escape(r.reader)}</th>" for r in readers)
-    lines = [f"<table><tr><th>Structure</th>{head}{names}<th>Remarks</th></tr>"]
+    lines = [f"<table><tr><th>Structure</th>{head}{names}</tr>"]
     for s in shown:
         cells = "".join(
             f"<td class='n'>{_digits(s.values.get(c.key, math.nan), c.digits)}</td>"
             for c in columns
         )
         answers = "".join(f"<td>{_structure_answer(r.get(name, s.id))}</td>" for r in readers)
+        lines.append(f"<tr><td>{escape(s.name)}</td>{cells}{answers}</tr>")
         remarks = escape(" ".join([*s.flags, s.edited]).strip())
-        lines.append(f"<tr><td>{escape(s.name)}</td>{cells}{answers}<td>{remarks}</td></tr>")
+        if remarks:
+            span = len(columns) + len(readers) + 1
+            lines.append(f"<tr><td class='r' colspan='{span}'>{remarks}</td></tr>")
     left = len(structures) - len(shown)
     more = f"<p class='faint'>{left} more structures are in the exported table.</p>" if left else ""
     return "\n".join([*lines, "</table>", more])

@@ -60,7 +60,7 @@ COLUMNS: tuple[Column, ...] = (
         "distance).", 2, "low", True,
     ),
     Column(
-        "difference", "Δ vol", "%", "Moved minus fixed volume, in percent of the fixed.", 1, "zero",
+        "difference", "Δ vol", "%", "Moved minus fixed volume, in percent of the fixed.", 0, "zero",
         True,
     ),
     Column("fixed_size", "Fixed", "ml", "Volume in the fixed segmentation.", 2, None, True),

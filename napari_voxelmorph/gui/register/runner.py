@@ -211,10 +211,15 @@ class Runner:
         for role in ("moving", "fixed"):
             self._dock.inputs.choose(role, layer_of(registration, role, self._dock.viewer.layers))
         start = np.eye(registration.ndim + 1)
-        outcome = Outcome(registration, Pair(registration.moving, registration.fixed), start)
-        self.history.add(outcome)
-        self._show_present(outcome.pair)
+        pair = Pair(registration.moving, registration.fixed)
+        self.take_up(Outcome(registration, pair, start))
         self._dock.show_result()
+
+    def take_up(self, outcome: Outcome) -> None:
+        """Show a result that was made elsewhere as the present one; not while one is made here."""
+        if not self._engine.busy:
+            self.history.add(outcome)
+            self._show_present(outcome.pair)
 
     def save(self, kind: str, path: str) -> None:
         """Write the present result in the engine thread."""

@@ -1,0 +1,1 @@
+"""The QA dock: structures measured, looked at, corrected and judged, case after case."""
