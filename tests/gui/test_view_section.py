@@ -64,7 +64,7 @@ def test_overlay_boxes(shown, overlay):
 
 def test_boxes_without_anything_to_show_are_off(shown):
     enabled = {o for o, box in shown.overlays.boxes.items() if box.isEnabled()}
-    assert enabled == set(OVERLAYS) - {"fixed labels", "landmarks"}
+    assert enabled == set(OVERLAYS) - {"fixed labels", "landmarks", "uncertainty"}
 
 
 def test_a_deleted_layer_unchecks_its_box(shown):

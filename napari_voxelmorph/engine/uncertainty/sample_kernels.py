@@ -111,3 +111,22 @@ def count_labels(found, slots, counts, a, b):  # type: ignore[no-untyped-def]
             if slots[n, s] == found[n]:
                 counts[n, s] += 1
                 break
+
+
+@jit
+def settle(slots, counts, total, label, share, entropy, a, b):  # type: ignore[no-untyped-def]
+    """Most frequent label per place, its share of `total` answers, and the entropy in bits.
+
+    slots, counts : see `count_labels`; label : (N,) int32; share, entropy : (N,) float32.
+    """
+    for n in range(a, b):
+        best, bits = 0, 0.0
+        for s in range(slots.shape[1]):
+            if counts[n, s] > counts[n, best]:
+                best = s
+            if counts[n, s] > 0:
+                p = counts[n, s] / total
+                bits -= p * np.log2(p)
+        label[n] = slots[n, best]
+        share[n] = counts[n, best] / total
+        entropy[n] = bits

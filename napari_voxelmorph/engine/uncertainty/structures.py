@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_voxelmorph.engine.geometry.field import Field, pad_3d
 from napari_voxelmorph.engine.geometry.volume import Volume
-from napari_voxelmorph.engine.geometry.voxels import matrix_3d
+from napari_voxelmorph.engine.geometry.voxels import matrix_3d, voxels_of
 from napari_voxelmorph.engine.parallel import run_slabs
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.engine.uncertainty import sample_kernels
@@ -78,8 +78,7 @@ class LabelCount:
 
     def add(self, answer: Field) -> None:
         """Count one answer, a field on the fixed image's axes."""
-        image = np.ascontiguousarray(self._dense.data, np.float32)
-        image = image if image.ndim == 3 else image[None]
+        image, _ = voxels_of(self._dense)
         places = self._places
         if places.shape[1] == 2:
             places = np.insert(places, 0, 0, axis=1)
@@ -109,19 +108,17 @@ class LabelCount:
         deviation = np.zeros(len(self.ids))
         if n > 1:
             deviation = totals.std(axis=0, ddof=0 if paired else 1)
-        counts = self._counts.astype(np.float64)
-        share = counts / max(n, 1)
-        best = counts.argmax(axis=1)
-        rows = np.arange(len(best))
-        winner = np.where(counts[rows, best] > 0, self._slots[rows, best], 0)
         label = self._base.copy()
         probability = np.ones(label.shape, np.float16)
         entropy = np.zeros(label.shape, np.float16)
-        where = tuple(self._places.T)
         if n:
-            label[where] = winner
-            probability[where] = share[rows, best]
-            entropy[where] = -(share * np.log2(np.where(share > 0, share, 1))).sum(axis=1)
+            winner = np.empty(len(self._slots), np.int32)
+            figures = np.empty((2, len(winner)), np.float32)
+            run_slabs(
+                sample_kernels.settle, len(winner), self._slots, self._counts, n, winner, *figures
+            )
+            where = tuple(self._places.T)
+            label[where], probability[where], entropy[where] = winner, *figures
         present = (self._inside + self._outside + totals.sum(axis=0) > 0) & (self.ids != 0)
         return Structures(
             self.ids[present],

@@ -15,6 +15,7 @@ from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.gui.background.garbage import Hold
 from napari_voxelmorph.gui.background.preloading import preload_torch, preload_window
+from napari_voxelmorph.gui.register.spread_job import prepare_spread
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
@@ -119,6 +120,7 @@ class RegistrationJobs:
         """
         registrar = self._ready(pair, config.device)
         registration = yield from _shown_ready(registrar.steps(config, start, stopped))
+        prepare_spread(registration)
         if start is None:
             from napari_voxelmorph.engine.pair_checks import beginning
 

@@ -29,8 +29,11 @@ from napari_voxelmorph.gui.register.readiness import readiness
 from napari_voxelmorph.gui.register.result_section import ResultSection
 from napari_voxelmorph.gui.register.run_controls import RunControls
 from napari_voxelmorph.gui.register.runner import Runner
+from napari_voxelmorph.gui.register.spread_result import SpreadResult
 from napari_voxelmorph.gui.register.view_section import ViewSection
 from napari_voxelmorph.gui.section import Section, WrappingLabel
+from napari_voxelmorph.gui.views.spread_row import SpreadRow
+from napari_voxelmorph.gui.views.spread_work import SpreadWork
 from napari_voxelmorph.gui.views.views import PairView
 
 _CHECK_AFTER_MS = 150
@@ -57,13 +60,18 @@ class RegisterDock(QWidget):
         self.pair_view = PairView(self.viewer)
         self.view = Section("3  View", "view")
         self.view.inside.setContentsMargins(0, 4, 0, 8)  # it needs all the width there is
-        self.view.add(ViewSection(self.pair_view)).setMinimumWidth(0)
         self.result = ResultSection()
         self.message = Message()
         self.controls = RunControls()
         self.opening = Opening(self.viewer, self.inputs, self.engine, self)
         self.models = ModelOffer(self)
         self.runner = Runner(self)
+        self.spread = SpreadWork(self.pair_view, self.engine, self.runner.masks)
+        view_section = ViewSection(self.pair_view)
+        view_section.below_overlays.addWidget(SpreadRow(self.pair_view, self.spread))
+        view_section.setMinimumWidth(0)
+        self.view.add(view_section)
+        self.result.later.addWidget(SpreadResult(self.pair_view, self.spread))
         #: Whether the λ strip has been opened once; from then on it is the user's.
         self._tuned = False
         self._timer = QTimer(self)
@@ -156,6 +164,7 @@ class RegisterDock(QWidget):
         self.result.tune_asked.connect(self.tune)
         runner, inputs, layers, models = self.runner, self.inputs, self._on_layers, self.models
         when_destroyed(self, lambda: _leave(runner, inputs, events, layers, models))
+        when_destroyed(self, self.spread.leave)
 
     def refresh(self, *_: Any) -> None:
         """Say on the button what is missing; look closer at the pair a moment later."""

@@ -27,7 +27,7 @@ from napari_voxelmorph.gui.views.closer_look import CloserLook
 from napari_voxelmorph.gui.views.shown_pair import ShownPair, same_images
 
 if TYPE_CHECKING:
-    from napari_voxelmorph.engine.geometry.volume import Matrix
+    from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
     from napari_voxelmorph.engine.result import Registration
     from napari_voxelmorph.gui.register.register_dock import RegisterDock
 
@@ -172,6 +172,13 @@ class Runner:
         yield from self._until_loaded()
         with unpainted(canvas_of(self._dock.viewer)):
             yield from self._shown.showing(pair, None, start)
+
+    def masks(self) -> tuple[Volume | None, Volume | None]:
+        """(moving, fixed) of the present result."""
+        outcome = self.history.present
+        return (
+            (None, None) if outcome is None else (outcome.pair.moving_mask, outcome.pair.fixed_mask)
+        )
 
     def undo(self) -> None:
         """Back to the result before this one, or to none."""

@@ -63,6 +63,9 @@ class ViewSection(QWidget):
         column.addWidget(self.mode_settings)
         self.overlays = OverlayRows(pair_view)
         column.addWidget(self.overlays)
+        #: What belongs to an overlay and needs more than the view.
+        self.below_overlays = QVBoxLayout()
+        column.addLayout(self.below_overlays)
         column.addLayout(self._plane_row())
         column.addLayout(self._compare_row())
         self._add_shortcuts()

@@ -15,7 +15,7 @@ from napari_voxelmorph.gui.views.display import KEY, remembered
 from napari_voxelmorph.gui.views.landmark_layer import LayerData
 from napari_voxelmorph.gui.views.lazy import Scene
 from napari_voxelmorph.gui.views.marks import arrows
-from napari_voxelmorph.gui.views.overlays import KINDS
+from napari_voxelmorph.gui.views.overlays import KINDS, LARGEST
 
 if TYPE_CHECKING:
     from napari_voxelmorph.gui.views.views import PairView
@@ -28,6 +28,7 @@ COMMITTABLE: dict[str, str] = {
     "displacement": "Displacement magnitude (mm)",
     "arrows": "Displacement arrows (3-D)",
     "jacobian": "Jacobian",
+    "uncertainty": "Uncertainty (mm)",
     "difference": "Difference",
     "checkerboard": "Checkerboard",
 }
@@ -62,7 +63,8 @@ def layer_data(name: str, scene: Scene, arrow_spacing: float) -> LayerData:
     """A layer-data tuple of plain arrays for one role; may take seconds, touches no layer."""
     if name not in COMMITTABLE:
         raise InputError(f"“{name}” cannot be kept; choose one of {', '.join(COMMITTABLE)}.")
-    kind, result = KINDS[name], scene.registration
+    kind, scene = KINDS[name], replace(scene, hide_unsure=False)  # all of it is kept
+    result = scene.registration
     kept = remembered(result.fixed, "committed")
     kept.update(kind="labels" if name == "moved labels" else "image", shows=name,
                 provenance=dict(result.provenance))  # fmt: skip
@@ -81,7 +83,9 @@ def layer_data(name: str, scene: Scene, arrow_spacing: float) -> LayerData:
     assert kind.compute is not None
     whole = tuple(slice(0, n, 1) for n in result.fixed.shape)
     data = scene.grid.to_display(kind.compute(scene, whole))
-    limits = {"moved": scene.moving_range, "displacement": (0.0, float(data.max()) or 1.0)}
+    limits = {"moved": scene.moving_range}
+    if name in LARGEST:
+        limits[name] = (0.0, float(data.max()) or 1.0)
     look = {"contrast_limits": limits.get(name), **kind.look, "rgb": False}
     if name == "moved":
         look |= {"colormap": "gray", "blending": "translucent_no_depth"}

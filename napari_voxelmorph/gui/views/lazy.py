@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.gui.views.display_grid import DisplayGrid, Slices
+from napari_voxelmorph.gui.views.spreads import Spreads
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.result import Registration
@@ -52,6 +53,12 @@ class Scene:
         The end of that axis that lies at the left of the screen.
     nearest_labels : bool
         Carry the segmentation by nearest neighbour instead of by the largest share.
+    spreads : Spreads
+        How uncertain each result is.
+    unsure_above : float
+        Limit (mm) of what counts as uncertain.
+    hide_unsure : bool
+        Leave the moved image dark above that limit.
     coarse : bool
         A passing state: whole volumes may be computed at half resolution.
     """
@@ -67,6 +74,9 @@ class Scene:
     swipe_axis: int = -1
     swipe_from: Literal["start", "end"] = "start"
     nearest_labels: bool = False
+    spreads: Spreads = field(default_factory=Spreads, repr=False)
+    unsure_above: float = 1.0
+    hide_unsure: bool = False
     coarse: bool = False
     _blocks: dict[Any, Array] = field(default_factory=dict, repr=False)
 

@@ -24,6 +24,27 @@ def moved(scene: Scene, index: Slices) -> Array:
     return scene.registration.warp(scene.registration.moving, index=index)
 
 
+def moved_shown(scene: Scene, index: Slices) -> Array:
+    """The same, dark where its place is too uncertain, if that is asked for."""
+    block = moved(scene, index)
+    if not scene.hide_unsure:
+        return block
+    return np.where(unsure(scene, index) > 0, np.float32(scene.moving_range[0]), block)
+
+
+def uncertainty(scene: Scene, index: Slices) -> Array:
+    """Standard deviation of where a voxel goes, mm; 0 where it is not known."""
+    spread = scene.spreads.of(scene.registration)
+    if spread is None:
+        return np.zeros([len(range(s.start, s.stop, s.step)) for s in index], np.float32)
+    return spread.deviation_block(index, scene.registration.fixed)
+
+
+def unsure(scene: Scene, index: Slices) -> Array:
+    """1 where the uncertainty is above the limit."""
+    return (uncertainty(scene, index) > scene.unsure_above).astype(np.uint8)
+
+
 def moved_labels(scene: Scene, index: Slices) -> Array:
     """The moving segmentation: linear shares, the largest wins; or nearest neighbour."""
     if scene.moving_labels is None:

@@ -24,7 +24,9 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "side by side": ("fixed", "moved"),
 }
 #: What the modes open and close; overlays are left to the user.
-MAP_ROLES = ("displacement", "jacobian")
+MAP_ROLES = ("displacement", "jacobian", "uncertainty")
+#: Comes and goes with its map.
+_LINE_OF = {"uncertainty": "unsure"}
 BASE_ROLES = ("fixed", "moved", "difference", "checkerboard", "swipe")
 _FIXED_CELL = ("fixed", "fixed labels", "fixed landmarks")
 
@@ -70,6 +72,7 @@ class ModeSwitch:
         for other in MAP_ROLES:
             if other != role:
                 self.stack.show(other, False)
+                self.stack.show(_LINE_OF.get(other, other), False)
         self.apply(self.mode)
 
     def flip(self) -> None:

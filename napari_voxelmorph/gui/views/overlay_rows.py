@@ -7,6 +7,7 @@ from functools import partial
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
 
 from napari_voxelmorph.gui.views.mode_settings import millimetres
+from napari_voxelmorph.gui.views.spread_words import TIP
 from napari_voxelmorph.gui.views.view_settings import OVERLAYS
 from napari_voxelmorph.gui.views.views import PairView
 
@@ -22,6 +23,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
                      "image; the pre-alignment is not counted"),
     "jacobian": ("Jacobian", "Alt+J", "Local change of volume, on the fixed image: blue "
                  "shrinks, orange grows, nothing keeps; yellow is folded (≤ 0)"),
+    "uncertainty": ("Uncertainty", "Alt+Q", TIP),
     "fixed labels": ("Fixed labels", "Alt+X", "Outlines of the fixed segmentation, in magenta"),
     "moved labels": ("Moved labels", "Alt+M", "Outlines of the moving segmentation, moved, in "
                      "the colours of its structures"),
@@ -32,7 +34,7 @@ _PLACES = {
     "grid": (0, 0), "displacement": (0, 2),
     "arrows": (1, 0), "jacobian": (1, 2),
     "fixed labels": (2, 0), "moved labels": (2, 1), "landmarks": (2, 2),
-    "grid at rest": (3, 0, 1, 3),
+    "grid at rest": (3, 0, 1, 2), "uncertainty": (3, 2),
 }  # fmt: skip
 KEYS = {overlay: key for overlay, (_, key, _) in _WORDS.items()}
 

@@ -30,6 +30,13 @@ _LENGTH = Colormap(
         [0, 0.35, 0.6, 0.75, 0.8, 0.85, 0.85, 0.85, 0.85], strict=True)],
     name="vxm length",
 )  # fmt: skip
+_UNSURE = Colormap(
+    [[*rgb, alpha] for rgb, alpha in zip(
+        np.asarray(ensure_colormap("inferno").map(np.linspace(0, 1, 9)))[:, :3],
+        [0, 0.3, 0.5, 0.65, 0.75, 0.8, 0.85, 0.85, 0.85], strict=True)],
+    name="vxm spread",
+)  # fmt: skip
+_UNSURE_LINE = DirectLabelColormap(color_dict={None: "transparent", 1: "cyan"})
 _DIFFERENCE = Colormap([[0.2, 0.5, 1, 1], [0, 0, 0, 1], [1, 0.45, 0.2, 1]], name="vxm difference")
 _LINES = Colormap([[0, 0.6, 1, 0], [0, 0.6, 1, 1]], name="vxm lines")
 _AT_REST = Colormap([[1, 0.7, 0, 0], [1, 0.7, 0, 0.8]], name="vxm rest")
@@ -86,7 +93,7 @@ KINDS: dict[str, Kind] = {
     "moved": Kind(
         Image, lambda s: f"moved: {s.registration.moving.name}",
         {"colormap": "green", **_PICTURE},
-        lazy_maps.moved,
+        lazy_maps.moved_shown,
     ),
     "difference": Kind(
         Image, lambda s: "difference, moved − fixed",
@@ -108,6 +115,15 @@ KINDS: dict[str, Kind] = {
         # Just inside 0 and 2, so that a determinant of exactly 0 counts as folded.
         {"colormap": _CHANGE, "blending": "translucent_no_depth", "contrast_limits": (1e-6, 2.0)},
         lazy_maps.jacobian, True,
+    ),
+    "uncertainty": Kind(
+        Image, lambda s: "uncertainty, mm (spread of the answers, not the error)",
+        {"colormap": _UNSURE, "blending": "translucent_no_depth", "interpolation2d": "linear"},
+        lazy_maps.uncertainty, True,
+    ),
+    "unsure": Kind(
+        Labels, lambda s: f"uncertainty > {_mm(s.unsure_above)}",
+        {**_OUTLINE, "opacity": 1.0, "colormap": _UNSURE_LINE}, lazy_maps.unsure,
     ),
     "fixed labels": Kind(
         Labels, lambda s: "fixed labels", {**_OUTLINE, "opacity": 0.9, "colormap": _FIXED_OUTLINE}
@@ -172,6 +188,8 @@ def make_layer(role: str, stage: Stage, data: Any = None) -> Layer:
 
 
 def _dtype(role: str, scene: Scene) -> Any:
+    if role == "unsure":
+        return np.uint8
     if role != "moved labels":
         return np.float32
     labels = scene.moving_labels
@@ -180,18 +198,34 @@ def _dtype(role: str, scene: Scene) -> Any:
 
 
 def _limits(role: str, scene: Scene) -> tuple[float, float]:
-    if role == "displacement":
-        return 0.0, largest_displacement(scene)
+    if role in LARGEST:
+        return 0.0, LARGEST[role](scene)
     return scene.fixed_range if role == "fixed" else scene.moving_range
 
 
 def largest_displacement(scene: Scene) -> float:
     """A round number of mm that holds nearly every displacement (of a thin sample)."""
+    return _largest(lazy_maps.magnitude, scene)
+
+
+def largest_uncertainty(scene: Scene) -> float:
+    """The same of the uncertainty."""
+    return _largest(lazy_maps.uncertainty, scene)
+
+
+def _largest(compute: Compute, scene: Scene) -> float:
     shape = scene.registration.fixed.shape
     step = max(1, int((np.prod(shape) / _SAMPLES) ** (1 / len(shape))))
     index = tuple(slice(0, n, step) for n in shape)
-    top = float(np.percentile(lazy_maps.magnitude(scene, index), 99.9))
+    top = float(np.percentile(compute(scene, index), 99.9))
     if not np.isfinite(top) or top <= 0:
         return 1.0
     unit = 10.0 ** np.floor(np.log10(top))
     return float(next(unit * m for m in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if unit * m >= top - 1e-9))
+
+
+#: Maps in mm, with the value at the top of their colours.
+LARGEST: dict[str, Callable[[Scene], float]] = {
+    "displacement": largest_displacement,
+    "uncertainty": largest_uncertainty,
+}

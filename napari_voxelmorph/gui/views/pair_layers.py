@@ -19,7 +19,8 @@ from napari_voxelmorph.gui.views.display_grid import DisplayGrid, Points
 from napari_voxelmorph.gui.views.layer_stack import LayerStack
 from napari_voxelmorph.gui.views.lazy import Scene, Stage
 from napari_voxelmorph.gui.views.marks import arrows, near_slice
-from napari_voxelmorph.gui.views.overlays import KINDS, largest_displacement, make_layer
+from napari_voxelmorph.gui.views.overlays import KINDS, LARGEST, make_layer
+from napari_voxelmorph.gui.views.spreads import Spreads
 from napari_voxelmorph.gui.views.view_settings import ViewSettings
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class PairLayers:
             "fixed labels": extras.fixed_labels is not None,
             "moved labels": self.scene.moving_labels is not None,
             "landmarks": any(points is not None for points in landmarks),
+            "uncertainty": self.scene.spreads.has(self.scene.registration),
         }.get(overlay, True)
 
     def set_shown(self, roles: tuple[str, ...], on: bool) -> None:
@@ -123,12 +125,17 @@ class PairLayers:
         if live:
             return
         self.redraw_marks()
-        layer: Any = self.stack.get("displacement")
-        if layer is not None:
-            top, now = largest_displacement(self.scene), layer.contrast_limits[1]
-            # Results that differ a little are compared in the same colours.
-            if not 0.5 * now <= top <= now:
-                layer.contrast_limits = (0.0, top)
+        self.suit_colours()
+
+    def suit_colours(self) -> None:
+        """Let the colours of the maps in mm reach as far as their values do."""
+        for role, largest in LARGEST.items():
+            layer: Any = self.stack.get(role)
+            if layer is not None:
+                top, now = largest(self.scene), layer.contrast_limits[1]
+                # Results that differ a little are compared in the same colours.
+                if not 0.5 * now <= top <= now:
+                    layer.contrast_limits = (0.0, top)
 
     def change(self, **parts: Any) -> None:
         """Replace parts of the scene, in one assignment, and slice again."""
@@ -199,7 +206,10 @@ class PairLayers:
 
 
 def first_scene(
-    registration: Registration, moving_labels: Volume | None, settings: ViewSettings
+    registration: Registration,
+    moving_labels: Volume | None,
+    settings: ViewSettings,
+    spreads: Spreads,
 ) -> Scene:
     """The scene of a pair that has just been opened."""
     return Scene(
@@ -211,4 +221,7 @@ def first_scene(
         settings.grid_spacing,
         settings.checker_size,
         settings.swipe,
+        spreads=spreads,
+        unsure_above=settings.unsure_above,
+        hide_unsure=settings.hide_unsure,
     )

@@ -11,6 +11,7 @@ OVERLAYS: dict[str, tuple[str, ...]] = {
     "arrows": ("arrows",),
     "displacement": ("displacement",),
     "jacobian": ("jacobian",),
+    "uncertainty": ("uncertainty", "unsure"),
     "fixed labels": ("fixed labels",),
     "moved labels": ("moved labels",),
     "landmarks": ("fixed landmarks", "moved landmarks"),
@@ -26,3 +27,5 @@ class ViewSettings:
     checker_size: float = 20.0
     swipe: float = 0.5
     flicker_interval: int = 500
+    unsure_above: float = 1.0
+    hide_unsure: bool = False

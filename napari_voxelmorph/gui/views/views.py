@@ -16,6 +16,7 @@ from napari_voxelmorph.gui.views.display import default_start
 from napari_voxelmorph.gui.views.display_grid import Points
 from napari_voxelmorph.gui.views.modes import MAP_ROLES, MODES, Mode, ModeSwitch
 from napari_voxelmorph.gui.views.pair_layers import Extras, PairLayers, first_scene
+from napari_voxelmorph.gui.views.spreads import Spreads
 from napari_voxelmorph.gui.views.view_settings import OVERLAYS, ViewSettings
 
 if TYPE_CHECKING:  # torch comes with it, and takes seconds
@@ -41,6 +42,7 @@ class PairView:
         self.stack = self.layers.stack
         self.modes = ModeSwitch(viewer, self.stack)
         self.anatomy = AnatomyView(viewer)
+        self.spreads = Spreads()  # how uncertain the results are
         self._before: Registration | None = None
         self._result: Registration | None = None
         #: Whether the state before registration is held up for comparison (read only).
@@ -85,7 +87,7 @@ class PairView:
         self._take_away(show_hidden=False)
         affine = default_start(fixed, moving) if affine is None else affine
         self._before = Registration(fixed, moving, affine)
-        scene = first_scene(self._before, moving_labels, self.settings)
+        scene = first_scene(self._before, moving_labels, self.settings, self.spreads)
         self.layers.open(scene, Extras(fixed_labels, fixed_landmarks, moving_landmarks))
         self.layers.layer("fixed")
         yield None
@@ -222,7 +224,7 @@ class PairView:
         self.settings = replace(self.settings, **settings)
         self.modes.flicker.interval = self.settings.flicker_interval
         self.layers.arrow_spacing = self.settings.arrow_spacing
-        names = ("grid_spacing", "checker_size", "swipe")
+        names = ("grid_spacing", "checker_size", "swipe", "unsure_above", "hide_unsure")
         if self.has_pair and any(name in settings for name in names):
             self.layers.change(**{name: getattr(self.settings, name) for name in names})
         if self.has_pair and "arrow_spacing" in settings:
