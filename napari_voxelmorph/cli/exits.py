@@ -33,7 +33,7 @@ def run_guarded(command: Command, arguments: argparse.Namespace, debug: bool = F
         Print the traceback too.
     """
     # A job that is told to end (kill, time limit) stops as cleanly as one that is interrupted.
-    before = _on_terminate(_interrupt)
+    before = {number: _on_signal(number, _interrupt) for number in _heard()}
     try:
         command(arguments)
     except (KeyboardInterrupt, Cancelled) as stop:
@@ -42,9 +42,21 @@ def run_guarded(command: Command, arguments: argparse.Namespace, debug: bool = F
         code, sentence = explain(error)
         return _fail(sentence, code, debug)
     finally:
-        if before is not None:
-            _on_terminate(before)
+        _told.clear()
+        for number, handler in before.items():
+            if handler is not None:
+                _on_signal(number, handler)
     return OK
+
+
+def stop_if_told() -> None:
+    """Raise `KeyboardInterrupt` if a signal asked for it.
+
+    Python drops what a signal's handler raises while an object is being deleted, or a compiled
+    library calls back; whoever works in steps looks here between them.
+    """
+    if _told:
+        raise KeyboardInterrupt
 
 
 def explain(error: BaseException) -> tuple[int, str]:
@@ -78,15 +90,26 @@ def _fail(sentence: str, code: int, debug: bool) -> int:
     return code
 
 
+#: The signals that came while a command runs.
+_told: list[int] = []
+
+
+def _heard() -> list[int]:
+    """SIGTERM, and SIGINT unless whoever started this process wants it ignored (``nohup``)."""
+    ignored = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    return [signal.SIGTERM] if ignored else [signal.SIGTERM, signal.SIGINT]
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _told.append(number)
     raise KeyboardInterrupt
 
 
-def _on_terminate(
-    handler: Callable[[int, FrameType | None], object] | int | None,
+def _on_signal(
+    number: int, handler: Callable[[int, FrameType | None], object] | int | None
 ) -> Callable[[int, FrameType | None], object] | int | None:
-    """Set the handler of SIGTERM; returns the one before, None where there is no such thing."""
+    """Set the handler of a signal; returns the one before, None where there is no such thing."""
     try:
-        return signal.signal(signal.SIGTERM, handler)
+        return signal.signal(number, handler)
     except ValueError:  # not in the main thread: a test, a notebook
         return None

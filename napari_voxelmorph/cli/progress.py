@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Protocol, TextIO
 
+from napari_voxelmorph.cli.exits import stop_if_told
+
 _WIDTH = 24
 
 
@@ -48,7 +50,8 @@ class Progress:
         self.note("")
 
     def __call__(self, step: Step) -> None:
-        """Show one step; at most ten times a second."""
+        """Show one step; at most ten times a second.  The place to stop when told to."""
+        stop_if_told()
         if self._quiet:
             return
         now = time.monotonic()

@@ -21,7 +21,6 @@ from napari_voxelmorph.cli.more_results import NO_MORE, MoreResults
 from napari_voxelmorph.cli.progress import duration
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.config import NOTHING_FOUND
-from napari_voxelmorph.engine.config import NOTHING_FOUND
 from napari_voxelmorph.engine.errors import OutputError
 from napari_voxelmorph.engine.files.landmarks import save_landmarks
 from napari_voxelmorph.engine.geometry.volume import Volume
@@ -198,8 +197,6 @@ def summary_of(result: Registration, found: Findings, written: dict[str, Path]) 
     ):
         if key in metrics:
             lines.append(_row(words, form.format(metrics[key])))
-    if metrics.get("max_displacement_mm") == 0:
-        lines.append(f"  {NOTHING_FOUND}")
     if metrics.get("max_displacement_mm") == 0:
         lines.append(f"  {NOTHING_FOUND}")
     if "total" in result.timings:

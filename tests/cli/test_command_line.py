@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -414,16 +415,50 @@ def test_interrupt_is_130_and_clean(number: int, tmp_path: Path) -> None:
         "--out",
         str(out),
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Tests that run in the background (nohup, a shell's &) inherit SIGINT as ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stderr is not None
     for line in process.stderr:
         if "Pre-align" in line or "Deform" in line:
             break
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Interrupted" in error and "Traceback" not in error
     assert not (out / "moved.nii.gz").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals work differently on Windows")
+def test_an_interrupt_that_python_drops_still_stops_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a handler raises while an object is deleted is lost; the next step finds it."""
+    from napari_voxelmorph.cli.exits import run_guarded, stop_if_told
+
+    steps = []
+
+    class Deleted:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)  # here the handler runs
+
+    def command(_: object) -> None:
+        for step in range(3):
+            stop_if_told()
+            steps.append(step)
+            if step == 1:
+                Deleted()
+
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    code = run_guarded(command, argparse.Namespace())
+    assert code == 130 and steps == [0, 1]
+    stop_if_told()  # forgotten with the command
 
 
 # -- demo -------------------------------------------------------------------------------
