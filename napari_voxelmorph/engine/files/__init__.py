@@ -8,6 +8,7 @@ from napari_voxelmorph.engine.files.displacement import (
 from napari_voxelmorph.engine.files.images import READERS, WRITERS, load, loading, peek, save
 from napari_voxelmorph.engine.files.itk_affine import load_affine, save_affine
 from napari_voxelmorph.engine.files.session import load_session, save_session
+from napari_voxelmorph.engine.files.transforms.registry import load_transform, save_transform
 
 __all__ = [
     "READERS",
@@ -17,10 +18,12 @@ __all__ = [
     "load_affine",
     "load_displacement",
     "load_session",
+    "load_transform",
     "loading",
     "peek",
     "save",
     "save_affine",
     "save_displacement",
     "save_session",
+    "save_transform",
 ]
