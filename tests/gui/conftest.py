@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QSettings
 
 from napari_voxelmorph.engine.errors import InputError
 
 STEPS = 5
+#: Milliseconds that a test waits for something that should come.
+LONGEST_WAIT = 60_000
 
 
 class FakeJobs:
@@ -54,7 +57,7 @@ class FakeJobs:
         try:
             for index in range(STEPS):
                 self.entered.set()
-                assert self.gate.wait(20), "the test never opened the gate"
+                assert self.gate.wait(LONGEST_WAIT / 1000), "the test never opened the gate"
                 if self.error is not None:
                     raise self.error
                 self.steps_done += 1
@@ -84,6 +87,19 @@ class Window:
     jobs: FakeJobs
     moving: Any
     fixed: Any
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait ends when there is what it waits for; five seconds are little on a busy machine."""
+
+    def patient(plain: Any) -> Any:
+        return lambda bot, what, *, timeout=0, **more: plain(
+            bot, what, timeout=max(timeout, LONGEST_WAIT), **more
+        )
+
+    for name in ("waitUntil", "waitSignal"):
+        monkeypatch.setattr(QtBot, name, patient(getattr(QtBot, name)))
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
-from qtpy.QtCore import QCoreApplication, QThread
+from qtpy.QtCore import QCoreApplication, QObject, QThread
+from qtpy.QtWidgets import QApplication
 
 from napari_voxelmorph.gui.background.engine_thread import Busy, EngineThread
+from napari_voxelmorph.gui.background.later import later
 
 
 @pytest.fixture
@@ -26,7 +30,7 @@ def counting(n, gate=None, closed=None, entered=None):
                 if entered is not None:
                     entered.set()
                 if gate is not None:
-                    assert gate.wait(10)
+                    assert gate.wait(60)
                 yield SimpleNamespace(index=i, partial=lambda i=i: f"picture {i}")
         finally:
             if closed is not None:
@@ -85,7 +89,7 @@ def test_cancel_closes_the_generator_after_one_step(engine, qtbot):
     job = engine.submit(counting(100, gate, closed, entered), lane="run",
                         on_cancelled=lambda: said.append("cancelled"),
                         on_done=lambda r: said.append("done"))  # fmt: skip
-    assert entered.wait(5)
+    assert entered.wait(60)
     job.cancel()
     gate.set()
     qtbot.waitUntil(lambda: bool(said))
@@ -144,7 +148,7 @@ def test_closing_ends_the_thread_and_stays_silent(qtbot):
 def test_closing_lets_go_of_a_step_that_does_not_end(qtbot):
     engine, gate, entered = EngineThread(), threading.Event(), threading.Event()
     engine.submit(counting(1, gate, entered=entered), lane="run")
-    assert entered.wait(5)
+    assert entered.wait(60)
     began = time.monotonic()
     assert not engine.close(0.2)
     assert time.monotonic() - began < 1
@@ -201,7 +205,7 @@ def test_a_training_gives_way_to_everything_and_the_warm_up_to_all_but_it(engine
         return work
 
     engine.submit(slow("training"), lane="train", gives_way=2)
-    assert entered.wait(5)
+    assert entered.wait(60)
     engine.submit(slow("warm-up"), lane="warm-up", gives_way=1)
     engine.submit(lambda: order.append("quick"), lane="open")
     qtbot.waitUntil(lambda: len(order) == 3)
@@ -248,7 +252,106 @@ def test_closing_stops_a_training_that_gives_way_to_another_job(qtbot):
 
     engine.submit(training, lane="train", gives_way=2, patience=5.0)
     engine.submit(counting(5, gate, entered=entered), lane="run")
-    assert entered.wait(5)
+    assert entered.wait(60)
     threading.Timer(0.3, gate.set).start()
     assert engine.close(0.1)  # waits for as long as the training asked for
     assert closed == [True]
+
+
+class Traced:
+    """Says in which thread it was let go of."""
+
+    ends: ClassVar[list[threading.Thread]] = []
+
+    def __del__(self):
+        self.ends.append(threading.current_thread())
+
+
+@pytest.mark.parametrize("gives_way", [0, 2])
+def test_what_a_job_refers_to_is_let_go_of_on_the_main_thread(qtbot, engine, gives_way):
+    """Callbacks know widgets; Qt's objects may not be destroyed in another thread."""
+    Traced.ends.clear()
+    gate, entered = threading.Event(), threading.Event()
+
+    def submit(lane):
+        mine = Traced()
+
+        def work():
+            entered.set()
+            assert gate.wait(60)
+            yield mine
+            yield mine
+
+        engine.submit(work, lane=lane, on_done=lambda _: mine, gives_way=gives_way)
+
+    submit("a")
+    assert entered.wait(60)
+    submit("b")  # queued
+    engine.forget("a", "b")
+    gate.set()
+    qtbot.waitUntil(lambda: len(Traced.ends) == 2)
+    assert set(Traced.ends) == {threading.main_thread()}
+
+
+def test_a_window_that_closes_lets_go_on_the_main_thread(qtbot):
+    """Also of jobs that never came to run."""
+    Traced.ends.clear()
+    engine = EngineThread()
+    gate, entered = threading.Event(), threading.Event()
+
+    def submit(lane):
+        mine = Traced()
+
+        def work():
+            entered.set()
+            assert gate.wait(60)
+            return mine
+
+        engine.submit(work, lane=lane)
+
+    submit("a")
+    assert entered.wait(60)
+    submit("b")
+    assert not engine.close(0.05)  # the step under way does not end in time
+    thread = engine._worker._thread
+    gate.set()
+    thread.join(60)
+    assert engine.close()
+    assert len(Traced.ends) == 2 and set(Traced.ends) == {threading.main_thread()}
+
+
+def test_garbage_is_collected_on_the_main_thread_only(qtbot, engine):
+    """A circle with a widget in it, found in the engine thread, would be destroyed there."""
+    where, done, was = [], [], gc.isenabled()
+
+    def note(phase, info):
+        where.append(threading.current_thread())
+
+    def work():
+        for n in range(200):
+            circles = [[] for _ in range(500)]
+            for circle in circles:
+                circle.append(circle)
+            time.sleep(0.005)
+            yield n
+
+    gc.callbacks.append(note)
+    try:
+        engine.submit(work, lane="x", on_done=done.append)
+        qtbot.waitUntil(lambda: bool(done))
+        qtbot.waitUntil(lambda: gc.isenabled() == was)
+    finally:
+        gc.callbacks.remove(note)
+    assert where and set(where) == {threading.main_thread()}
+
+
+def test_later_is_not_when_its_widget_is_gone(qtbot):
+    said = []
+    here, gone = QObject(), QObject()
+    later(here, lambda: said.append("here"))
+    later(gone, lambda: said.append("gone"))
+    gone.deleteLater()
+    QApplication.sendPostedEvents(gone, 52)  # DeferredDelete
+    qtbot.waitUntil(lambda: bool(said))
+    qtbot.wait(20)
+    assert said == ["here"]

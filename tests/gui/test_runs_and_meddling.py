@@ -150,7 +150,7 @@ def test_the_window_closed_while_the_pair_is_being_drawn(qtbot, window, wait):
     if wait:
         qtbot.wait(wait)
     job = window.dock.engine.running
-    opens = threading.Thread(target=lambda: job.cancelled.wait(20) and window.jobs.gate.set())
+    opens = threading.Thread(target=lambda: job.cancelled.wait(60) and window.jobs.gate.set())
     opens.start()
     window.viewer.close()
     opens.join()

@@ -74,7 +74,7 @@ class FakeTrainingJobs:
         try:
             for n in range(done + 1, task.config.steps + 1):
                 self.entered.set()
-                assert self.gate.wait(20), "the test never opened the gate"
+                assert self.gate.wait(60), "the test never opened the gate"
                 if self.error is not None:
                     raise self.error
                 step = step_of(n, task.config.steps, 0.4 + n / 100 if n % 2 == 0 else None)

@@ -3,18 +3,21 @@
 A job is a function, or a generator function that yields steps and returns its result.  It runs
 in a plain Python thread and never touches Qt; everything it says is put into a box, and the
 main thread is knocked up to empty it.  So nothing is delivered late, twice, or to a dead window.
+
+What a job refers to (its callbacks know widgets) is let go of on the main thread only: Qt's
+objects may not be destroyed anywhere else.
 """
 
 from __future__ import annotations
 
 import atexit
 import itertools
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
+from napari_voxelmorph.gui.background.collector import Collector
 from napari_voxelmorph.gui.background.engine_worker import (
     CLOSE_SECONDS,
     Job,
@@ -52,8 +55,9 @@ class EngineThread(QObject):
         self._worker = worker = Worker(self._knocked.emit)
         self._knocked.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         # Qt deletes this object with its window: from then on nobody is at home.
-        when_destroyed(self, lambda: _shut(worker))
-        _open_workers.add(worker)
+        when_destroyed(self, lambda: _shut_down(worker))
+        _let_go_of_ended()
+        _kept[worker] = {}
 
     @property
     def running(self) -> Job | None:
@@ -84,13 +88,16 @@ class EngineThread(QObject):
             older.cancel()
         job = Job(next(self._numbers), lane, work, **callbacks)
         self._newest[lane] = job
+        _kept.setdefault(self._worker, {})[job.number] = job
         if lane == "run":
             self.busy_changed.emit(True)
         job.on_start(job)
         if is_synchronous():
             self._worker.perform(job)
+            _kept[self._worker].pop(job.number, None)
             self._deliver()
         else:
+            _collector.begin()
             self._worker.put(job)
         return job
 
@@ -106,7 +113,11 @@ class EngineThread(QObject):
         finally:
             self._delivering = False
 
-    def _hand_over(self, job: Job, what: str, payload: Any) -> None:
+    def _hand_over(self, job: Job | None, what: str, payload: Any) -> None:
+        if job is None:
+            _kept.get(self._worker, {}).pop(payload, None)
+            _collector.check()
+            return
         newest = self._newest.get(job.lane) is job
         if what != "step":
             self._end(job, what, payload, newest)
@@ -143,20 +154,34 @@ class EngineThread(QObject):
     def close(self, seconds: float = CLOSE_SECONDS) -> bool:
         """Cancel all, wait a little, let go; True when the thread has ended."""
         self._newest.clear()
-        return self._worker.close(seconds)
+        return _shut(self._worker, seconds)
 
 
-def _shut(worker: Worker) -> None:
-    worker.close()
+#: The workers whose thread has not ended, and the jobs that each may still refer to.
+_kept: dict[Worker, dict[int, Job]] = {}
+_collector = Collector(lambda: any(_kept.values()))
 
 
-_open_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+def _shut_down(worker: Worker) -> None:
+    _shut(worker)
+
+
+def _shut(worker: Worker, seconds: float = CLOSE_SECONDS) -> bool:
+    ended = worker.close(seconds)
+    _let_go_of_ended()
+    return ended
+
+
+def _let_go_of_ended() -> None:
+    for worker in [worker for worker in _kept if worker.ended]:
+        del _kept[worker]
+    _collector.check()
 
 
 @atexit.register
 def _close_all() -> None:
     # A daemon thread inside compiled code at interpreter exit could crash: end it first.
-    for worker in list(_open_workers):
+    for worker in list(_kept):
         worker.close()
 
 

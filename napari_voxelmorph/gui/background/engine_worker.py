@@ -73,7 +73,7 @@ class Worker:
     """Does one job after the other; `knock` is called, in this thread, when the box fills."""
 
     def __init__(self, knock: Callable[[], None]) -> None:
-        self.box: deque[tuple[Job, str, Any]] = deque()
+        self.box: deque[tuple[Job | None, str, Any]] = deque()
         self._knock = knock
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._door = threading.Lock()
@@ -90,26 +90,40 @@ class Worker:
             self._thread.start()
         self._jobs.put(job)
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing runs here any more, or ever will."""
+        return self._closed and (self._thread is None or not self._thread.is_alive())
+
     def _work(self) -> None:
         _be_polite()
         while not self._closed:
-            self._serve(self._later.popleft() if self._later else self._jobs.get())
+            self._leave(self._serve(self._later.popleft() if self._later else self._jobs.get()))
 
-    def _serve(self, job: Job | None) -> None:
+    def _serve(self, job: Job | None) -> int | None:
         if job is None or self._closed:
-            return
+            return None
         self._current.append(job)
         self.perform(job)
         self._current.pop()
+        return job.number
+
+    def _leave(self, number: int | None) -> None:
+        """Say that this thread knows nothing of a job any more: no name here refers to it."""
+        if number is not None:
+            self.tell(None, "left", number)
 
     def _let_others(self, job: Job) -> None:
         """Do what waits and may go before `job`."""
         while job.gives_way and not self._jobs.empty():
-            other = self._jobs.get()
-            if other is not None and other.gives_way >= job.gives_way:
-                self._later.append(other)
-            else:
-                self._serve(other)
+            self._leave(self._serve_before(job))
+
+    def _serve_before(self, job: Job) -> int | None:
+        other = self._jobs.get()
+        if other is not None and other.gives_way >= job.gives_way:
+            self._later.append(other)
+            return None
+        return self._serve(other)
 
     def perform(self, job: Job) -> None:
         """Run one job to its end; all that it has to say goes into the box."""
@@ -155,21 +169,28 @@ class Worker:
             step, job.latest = job.latest, None
         return step
 
-    def tell(self, job: Job, what: str, payload: Any) -> None:
+    def tell(self, job: Job | None, what: str, payload: Any) -> None:
         """Leave a message and knock, unless nobody is at home any more."""
         with self._door:
             if not self._closed:
                 self.box.append((job, what, payload))
-                self._knock()
+                # Qt may be destroying the one who would hear it, and has not said so yet.
+                with contextlib.suppress(RuntimeError):
+                    self._knock()
 
     def close(self, seconds: float = CLOSE_SECONDS) -> bool:
         """Stop for good; True when the thread has ended in time."""
         with self._door:
             self._closed = True
+            self._knock = _nothing
             self.box.clear()
         current = list(self._current)
         for job in current:
             job.cancel()
+        self._later.clear()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get_nowait()
         self._jobs.put(None)
         if self._thread is None or self._thread is threading.current_thread():
             return True

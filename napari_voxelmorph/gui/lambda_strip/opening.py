@@ -7,6 +7,8 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
+from napari_voxelmorph.gui.background.pace import canvas_of
+
 _PLUGIN, _WIDGET = "napari-voxelmorph", "Tune λ"
 _HEIGHT = 168
 
@@ -23,18 +25,49 @@ def open_strip(viewer: Any) -> None:
         dock.raise_()
 
 
-def put_below(widget: QWidget) -> None:
-    """Move a widget's dock to the bottom when it is first shown; from then on it is the user's."""
+def side_widths(viewer: Any) -> dict[QDockWidget, int]:
+    """How wide the docks beside the canvas are."""
+    window = getattr(getattr(viewer, "window", None), "_qt_window", None)
+    if window is None:
+        return {}
+    sides = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
+    docks = window.findChildren(QDockWidget)
+    return {dock: dock.width() for dock in docks if window.dockWidgetArea(dock) & sides}
+
+
+def canvas_height(viewer: Any) -> int:
+    """In pixels; 0 without a window."""
+    canvas = canvas_of(viewer)
+    return 0 if canvas is None else int(canvas.height())
+
+
+def keep_in_sight(viewer: Any, height: int) -> None:
+    """Show on a canvas that has become lower all that was seen when it was `height` high."""
+    now = canvas_height(viewer)
+    if 0 < now < height:
+        viewer.scene.camera.zoom *= now / height
+
+
+def put_below(widget: QWidget, widths: dict[QDockWidget, int]) -> bool:
+    """Move a widget's dock to the bottom when it is first shown; from then on it is the user's.
+
+    `widths` are those of the docks at the sides before: napari has first put the wide one there.
+    Returns whether it has been moved now.
+    """
     dock = widget.parent()
     while dock is not None and not isinstance(dock, QDockWidget):
         dock = dock.parent()
     window = None if dock is None else dock.parent()
     if dock is None or not isinstance(window, QMainWindow):
-        return
+        return False
     below = Qt.DockWidgetArea.BottomDockWidgetArea
     if dock.property("placed"):
-        return
+        return False
     dock.setProperty("placed", True)
     if window.dockWidgetArea(dock) != below:
         window.addDockWidget(below, dock)
         window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
+        there = [other for other in window.findChildren(QDockWidget) if other.isVisible()]
+        sides = [other for other in there if other in widths]
+        window.resizeDocks(sides, [widths[o] for o in sides], Qt.Orientation.Horizontal)
+    return True

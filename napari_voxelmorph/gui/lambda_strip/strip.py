@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.gui.background.farewell import when_destroyed
+from napari_voxelmorph.gui.background.later import later
 from napari_voxelmorph.gui.lambda_strip import strip_words as words
 from napari_voxelmorph.gui.lambda_strip.curve_picture import curves_of
 from napari_voxelmorph.gui.lambda_strip.lambda_slider import LambdaSlider
-from napari_voxelmorph.gui.lambda_strip.opening import put_below
+from napari_voxelmorph.gui.lambda_strip.opening import (
+    canvas_height,
+    keep_in_sight,
+    put_below,
+    side_widths,
+)
 from napari_voxelmorph.gui.lambda_strip.showing import Showing
 from napari_voxelmorph.gui.lambda_strip.strip_row import StripRow
 from napari_voxelmorph.gui.lambda_strip.suggesting import Suggesting
 from napari_voxelmorph.gui.lambda_strip.tuner import Tuner
 
 _STEP = 0.01
+_LAID_OUT_MS = 100
 
 
 class LambdaStrip(QWidget):
@@ -27,6 +35,8 @@ class LambdaStrip(QWidget):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = viewer
+        self._side_widths, self._canvas_height = side_widths(viewer), canvas_height(viewer)
         self.tuner = Tuner(viewer, self)
         self.showing = Showing(self.tuner, self)
         self.suggesting = Suggesting(self.tuner, self.showing, self)
@@ -44,7 +54,12 @@ class LambdaStrip(QWidget):
         """Below the canvas, unless the user has put it elsewhere before."""
         super().showEvent(event)
         # Not while the window is still laying it out.
-        QTimer.singleShot(0, self, lambda: put_below(self))
+        later(self, self._put_below)
+
+    def _put_below(self) -> None:
+        if put_below(self, self._side_widths):
+            look = partial(keep_in_sight, self._viewer, self._canvas_height)
+            later(self, look, _LAID_OUT_MS)
 
     def sizeHint(self) -> QSize:
         """As low as the curves can be read."""

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels, Points
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy
 from superqt import QElidingLabel
 
+from napari_voxelmorph.gui.background.later import later
 from napari_voxelmorph.gui.form_parts import Rows
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.register.layer_choice import LayerChoice
@@ -132,7 +133,7 @@ class InputsSection(Section):
 
     def _on_inserted(self, event: Any = None) -> None:
         # Later, not now: whoever adds two layers may be about to choose them himself.
-        QTimer.singleShot(0, self._propose)
+        later(self, self._propose)
 
     def _propose(self) -> None:
         """Two scans and nothing chosen: take the first as moving, the second as fixed."""

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_voxelmorph.gui.apply.opening import open_apply
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.background.farewell import when_destroyed
+from napari_voxelmorph.gui.background.later import later
 from napari_voxelmorph.gui.files.opening import Opening
 from napari_voxelmorph.gui.files.sessions import session_of
 from napari_voxelmorph.gui.lambda_strip.opening import open_strip
@@ -202,7 +203,7 @@ class RegisterDock(QWidget):
         session = session_of(event.value) if event is not None else None
         if session is not None and event.type == "inserted":
             # The other layers of the session come after this one.
-            QTimer.singleShot(0, lambda: self.runner.adopt(session))
+            later(self, lambda: self.runner.adopt(session))
 
     def _on_opening(self, text: str) -> None:
         self.message.clear()

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidge
 
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.background.farewell import when_destroyed
+from napari_voxelmorph.gui.background.later import later
 from napari_voxelmorph.gui.charts.chart_series import ChartColors
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.models.shelf_events import shelf_events
@@ -107,7 +108,7 @@ class TrainDock(QWidget):
         for section in (self.data, self.recipe):
             section.set_open(False)
         self.progress.set_open(True)
-        QTimer.singleShot(0, lambda: self.scroll_area.ensureWidgetVisible(self.progress, 0, 0))
+        later(self, lambda: self.scroll_area.ensureWidgetVisible(self.progress, 0, 0))
 
     def _on_recipe(self) -> None:
         self.runner.show_readiness()
