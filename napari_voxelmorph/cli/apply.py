@@ -55,9 +55,8 @@ def _transform(arguments: Any, items: list[Item], grid: Volume | None) -> Regist
             known[source] = next(_images(items), None)
         target = "moving" if inverse else "fixed"
         known[target] = grid if known[target] is None else known[target]
-    return read_transform(
-        path, arguments.transform_format, known["fixed"], known["moving"], inverse
-    )
+    format, then = arguments.transform_format, arguments.then
+    return read_transform(path, format, known["fixed"], known["moving"], inverse, then)
 
 
 def _images(items: list[Item]) -> Iterator[Volume]:

@@ -88,6 +88,7 @@ examples:
     napari-voxelmorph apply result moving_bold.nii.gz
   by a transform of ANTs, or of FSL, which does not say where its images lie:
     napari-voxelmorph apply composite.h5 moving.nii.gz
+    napari-voxelmorph apply 1Warp.nii.gz --then 0GenericAffine.mat moving.nii.gz
     napari-voxelmorph apply warp.nii.gz lesions.csv --moving moving.nii.gz
   onto another grid than the fixed image's:
     napari-voxelmorph apply result moving.nii.gz --onto fixed_05mm.nii.gz

@@ -124,6 +124,11 @@ def _add_apply(commands: Any) -> None:
     )  # fmt: skip
     others = parser.add_argument_group("transform files of other programs")
     others.add_argument(
+        "--then", metavar="TRANSFORM", action="append", default=[],
+        help="a transform that acts after the first one on a point of the fixed scan (of ANTs "
+        "the affine after the warp); may be repeated",
+    )  # fmt: skip
+    others.add_argument(
         "--transform-format", metavar="NAME",
         help=f"default: found out. {help_texts.FORMATS}",
     )  # fmt: skip

@@ -99,6 +99,32 @@ def test_what_a_file_does_not_tell_must_be_named(folder: Path, tmp_path: Path, c
     assert files.load(tmp_path / "b.nii").shape == (18, 17, 16)
 
 
+def test_transforms_one_after_the_other(folder: Path, result, tmp_path: Path, capsys) -> None:
+    """As ANTs keeps them: the deformation alone, and the matrix after it (SimpleITK agrees)."""
+    import SimpleITK as sitk
+
+    alone = Registration(result.fixed, result.fixed, np.eye(4), result.field)
+    save_transform(alone, tmp_path / "1Warp.nii.gz", "itk")
+    save_transform(result, tmp_path / "0GenericAffine.mat", "itk-affine")
+    names = [str(tmp_path / "1Warp.nii.gz"), "--then", str(tmp_path / "0GenericAffine.mat")]
+    out = str(tmp_path / "out.nii.gz")
+    moving = str(folder / "moving.nii.gz")
+    assert main(["apply", *names, moving, "--out", out, "--quiet"]) == 0
+    vectors = sitk.ReadImage(names[0], sitk.sitkVectorFloat64)
+    both = sitk.CompositeTransform(
+        [sitk.ReadTransform(names[2]), sitk.DisplacementFieldTransform(vectors)]
+    )
+    image, grid = sitk.ReadImage(moving), sitk.ReadImage(str(folder / "fixed.nii.gz"))
+    theirs = sitk.GetArrayFromImage(sitk.Resample(image, grid, both, sitk.sitkLinear, 0.0)).T
+    ours = files.load(out).data
+    inside = (ours != 0) & (theirs != 0)
+    assert inside.mean() > 0.5
+    assert np.abs(ours - theirs)[inside].max() < 1e-3 * np.ptp(theirs)
+    assert np.abs(ours - result.moved.data)[inside].max() < 1e-3 * np.ptp(theirs)
+    assert main(["apply", *names[:2], str(folder / "fsl.nii.gz"), moving, "--out", out]) == 2
+    assert "corner" in capsys.readouterr().err
+
+
 def test_register_writes_transforms_and_dicom(tmp_path: Path, folder: Path, capsys) -> None:
     pydicom = pytest.importorskip("pydicom")
     pytest.importorskip("highdicom")

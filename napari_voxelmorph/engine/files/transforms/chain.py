@@ -79,6 +79,11 @@ class Chain:
         grids = [s.grid for s in self.steps if isinstance(s, Shift)]
         return self.fixed or (grids[0] if grids else None)
 
+    def then(self, other: Chain) -> Chain:
+        """This transform and after it another one, whose fixed world is this one's moving world."""
+        name = f"{self.name} + {other.name}"
+        return Chain([*self.steps, *other.steps], name, self.grid or other.grid, other.moving)
+
     def __call__(self, points: Points) -> Points:
         """Points (N, D) of the fixed world where they lie in the moving world."""
         for step in self.steps:
