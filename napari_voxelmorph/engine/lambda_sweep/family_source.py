@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.lambda_sweep.scale import LambdaScale
@@ -64,6 +66,10 @@ class FamilySource:
         found = predict(model.network, model.card.space, base.moving, base.fixed, base.affine)
         assert found.field is not None
         return found.field
+
+    def path(self, positions: NDArray[np.float64]) -> None:
+        """See `LambdaSource.path`: nothing is known before."""
+        return None
 
 
 def smoothness_of(card: ModelCard) -> float | None:

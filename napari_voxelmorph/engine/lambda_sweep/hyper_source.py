@@ -1,18 +1,23 @@
-"""λ from one network for every λ: the encoder runs once per pair, the rest once per λ."""
+"""λ from one network for every λ: the encoder runs once per pair, the rest once per λ.
+
+In float32, also where bfloat16 is quicker: its rounding differs from λ to λ, and moved a real
+brain by more (0.15 voxel in the mean) than a step of the slider (benchmarks/NOTES.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_voxelmorph.engine.lambda_sweep.scale import LambdaScale
 from napari_voxelmorph.engine.lambda_sweep.source import FieldSteps, Kind, SweepStep
-from napari_voxelmorph.engine.networks.hyper import MIDDLE
+from napari_voxelmorph.engine.networks.hyper import MIDDLE, weight_path
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
-from napari_voxelmorph.engine.networks.precision import for_inference
 from napari_voxelmorph.engine.networks.predict import run
 from napari_voxelmorph.engine.networks.pyramid import Features, Pyramid
 from napari_voxelmorph.engine.networks.space import Array, Place, Space, conform, place
@@ -64,6 +69,7 @@ class HyperSource:
     ) -> None:
         self.name, self.scale, self.registered = name, scale, registered
         self._load, self._space, self._base, self._device = load, space, base, device
+        self._layout = torch.channels_last_3d if base.ndim == 3 else torch.channels_last
         self._network: RegistrationNetwork | None = None
         self._pair: _Conformed | None = None
 
@@ -74,13 +80,22 @@ class HyperSource:
             yield SweepStep("loading the model", 0.0)
             self._network = self._load()
         others = (MIDDLE,) * (self._network.architecture.hyper - 1)
-        plain = for_inference(self._network.at(value, *others), self._device)
+        plain = self._network.at(value, *others).to(self._device, memory_format=self._layout)  # type: ignore[call-overload]
         if self._pair is None:
             yield SweepStep("reading both images", 0.1)
             self._pair = self._conformed(plain)
         yield SweepStep(f"network, {self.scale.name} {value:.3g}", 0.3)
         data = _matched(plain, self._pair)
         return self._pair.where.field(data, plain.architecture)
+
+    def path(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The hypernetwork's coordinates, each as long as what it adds to the weights.
+
+        Its ReLUs bend them sharply, in places that few fields would not show.
+        """
+        if self._network is None:
+            self._network = self._load()
+        return weight_path(self._network, [self.scale.value(p) for p in positions])
 
     def _conformed(self, plain: RegistrationNetwork) -> _Conformed:
         base, space = self._base, self._space

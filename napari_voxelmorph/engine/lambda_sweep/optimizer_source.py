@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.geometry.field import Field
@@ -84,6 +86,10 @@ class OptimizerSource:
             last=True,
         )
         return (yield from _told(steps, words))
+
+    def path(self, positions: NDArray[np.float64]) -> None:
+        """See `LambdaSource.path`: nothing is known before."""
+        return None
 
     def _prepared(self, config: RegistrationConfig) -> WorkGrid:
         moving_mask, fixed_mask = self._masks

@@ -6,6 +6,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.lambda_sweep.scale import LambdaScale
 
@@ -66,6 +69,13 @@ class LambdaSource(Protocol):
         ------
         InputError
             When λ is outside the range, or not a member.
+        """
+        ...
+
+    def path(self, positions: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """A curve (N, K) over slider positions (N,) that bends where the field does; cheap.
+
+        None where nothing is known before fields are computed.
         """
         ...
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_voxelmorph.engine.device import free_memory
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.lambda_sweep.bends import Bends
 from napari_voxelmorph.engine.lambda_sweep.knots import Knot, Knots, PreviewGrid
 from napari_voxelmorph.engine.lambda_sweep.scores import Ruler
 from napari_voxelmorph.engine.lambda_sweep.source import LambdaSource, SweepStep
@@ -24,6 +25,8 @@ LEAST, MOST = 13, 17
 GOOD = 0.1
 #: Share of the free memory that knots may take.
 _SHARE = 0.25
+#: Where the path of a source is looked at, and how near to each other knots may be on it.
+_FINE, _NEAREST = 257, 1 / 64
 #: No interval is halved that is narrower than this, in shares of the slider.
 _NARROW = 1 / 20
 #: These come before anything is measured: the slider works from then on.
@@ -47,9 +50,11 @@ def sweep(
 ) -> Sweep:
     """Compute the knots of a pair; each step's `partial` gives those that are ready.
 
-    The first nine lie evenly on the slider; each later one halves the interval in which the
-    preview is expected to be worst: the error of linear interpolation, measured where a knot
-    was put in, falls to a quarter when its interval is halved.
+    Where the source knows beforehand how the field bends (`LambdaSource.path`), each knot after
+    the first three lies where straight lines between the knots leave that path most (Douglas &
+    Peucker, 1973).  Otherwise the first nine lie evenly on the slider, and each later one halves
+    the interval in which the preview is expected to be worst: the error of linear interpolation,
+    measured where a knot was put in, falls to a quarter when its interval is halved.
 
     Parameters
     ----------
@@ -103,7 +108,7 @@ class _Sweep:
         labels: tuple[Volume, Volume] | None,
         free: int | None,
     ) -> None:
-        self._base, self._labels = base, labels
+        self._source, self._base, self._labels = source, base, labels
         self._free = free_memory(torch.device("cpu")) if free is None else free
         self._members = [source.scale.position(m) for m in source.members]
         self.knots: list[Knot] = []
@@ -114,6 +119,7 @@ class _Sweep:
         self._note = ""
         #: Left end of an interval -> expected error of the preview within it.
         self._expected: dict[float, float] = {}
+        self._bends: Bends | None = None
 
     def next_position(self) -> float | None:
         """Where the next knot goes; None when there are enough."""
@@ -122,6 +128,12 @@ class _Sweep:
             return None
         if self._members:
             return self._next_member(have)
+        if len(have) == _FIRST and self._bends is None:
+            fine = np.linspace(0, 1, _FINE)
+            path = self._source.path(fine)
+            self._bends = None if path is None else Bends(fine, path)
+        if self._bends is not None and len(have) >= _FIRST:
+            return self._next_bend(have)
         for position in _evenly(9):
             if position not in have:
                 return position
@@ -131,6 +143,13 @@ class _Sweep:
         wide = [p for p, q in ends.items() if q - p > _NARROW]
         left = max(wide, key=lambda p: self._expected[p], default=None)
         return None if left is None else (left + ends[left]) / 2
+
+    def _next_bend(self, have: list[float]) -> float | None:
+        """Where the path leaves the lines between knots most."""
+        assert self._bends is not None
+        if len(have) >= min(LEAST, self.most) and self.worst <= GOOD:
+            return None
+        return self._bends.worst_place(have, _NEAREST)
 
     def _next_member(self, have: list[float]) -> float | None:
         """Ends first, then always the one farthest from those that are ready."""
@@ -142,6 +161,8 @@ class _Sweep:
     @property
     def worst(self) -> float:
         """Expected error of the preview in its worst interval; NaN when nothing is known."""
+        if self._bends is not None and self._bends.known:
+            return self._bends.expected([k.position for k in self.knots])
         return max(self._expected.values(), default=float("nan"))
 
     def add(self, value: float, position: float, field: Field) -> None:
@@ -173,6 +194,8 @@ class _Sweep:
         weight = (knot.position - first.position) / (second.position - first.position)
         error = _difference(knot, first, second, weight)
         self._expected[first.position] = self._expected[knot.position] = error / 4
+        if self._bends is not None:
+            self._bends.learn([k.position for k in self.knots], knot.position, error)
 
     def measure_one(self) -> None:
         """Score the knot that has waited longest."""

@@ -8,10 +8,12 @@ at a time, is the same for all λ: its features are kept while λ moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -131,3 +133,28 @@ def set_condition(network: nn.Module, values: tuple[float, ...]) -> None:
             f"{', '.join(f'{v:g}' for v in values) or 'none'}."
         )
     hypernetwork.condition = tuple(float(value) for value in values)
+
+
+@torch.inference_mode()
+def weight_path(network: nn.Module, values: Sequence[float]) -> NDArray[np.float64]:
+    """How the weights move with the first hyperparameter: coordinates (N, rank).
+
+    Each coordinate is multiplied by the length of its direction, so that distances are those
+    of the weights where the directions are orthogonal.  Other hyperparameters are `MIDDLE`.
+    """
+    hypernetwork = network.hypernetwork
+    assert isinstance(hypernetwork, Hypernetwork)
+    lengths = sum(
+        part.directions.float().flatten(1).square().sum(1)
+        for part in network.modules()
+        if isinstance(part, Directions)
+    )
+    before, found = hypernetwork.condition, []
+    for value in values:
+        hypernetwork.condition = (float(value), *(MIDDLE,) * (len(before) - 1))
+        found.append(hypernetwork().float().cpu())
+    hypernetwork.condition = before
+    path: NDArray[np.float64] = (
+        (torch.stack(found) * torch.as_tensor(lengths).sqrt().cpu()).double().numpy()
+    )
+    return path

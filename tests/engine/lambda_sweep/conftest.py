@@ -33,6 +33,9 @@ class KnownSource:
         data = np.float32(self.bend(self.scale.position(value))) * self._data
         return Field(data, np.full(self._ndim, 2.0), np.full(self._ndim, 0.5), "displacement")
 
+    def path(self, positions):
+        return None
+
     def field(self, value: float) -> FieldSteps:
         self.asked.append(value)
         yield SweepStep("known", 0.5)

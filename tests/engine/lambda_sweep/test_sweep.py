@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.lambda_sweep.preview import preview
 from napari_voxelmorph.engine.lambda_sweep.sweep import GOOD, LEAST, MOST, affordable, sweep
+from napari_voxelmorph.engine.networks.architecture import Architecture
+from napari_voxelmorph.engine.networks.hyper import weight_path
+from napari_voxelmorph.engine.networks.registry import build
 
 
 def run(steps):
@@ -99,3 +103,29 @@ def test_curves_follow_the_truth(base, make_source):
     assert (np.diff(similarity) > 0).all() and similarity[-1] > 0.99
     assert overlap[-1] == 1 == max(overlap) and knots.knots[-1].scores.mean_dice == 1
     assert folded[-1] == 0 and folded[0] > 0 and (np.diff(folded) <= 1e-9).all()
+
+
+def test_bends_that_are_known_beforehand_get_knots(base, make_source):
+    """A kink between two evenly placed knots, which evenly placed fields would not show."""
+
+    def bend(s):
+        return 2 - 8 * max(0.0, s - 0.55) + 16 * max(0.0, s - 0.58) - 8 * max(0.0, s - 0.61)
+
+    source = make_source(bend)
+    source.path = lambda places: np.array([[bend(s), 0.0] for s in places])
+    knots, _ = run(sweep(source, base))
+    places = np.array([k.position for k in knots.knots])
+    for kink in (0.55, 0.58, 0.61):
+        assert np.abs(places - kink).min() < 1 / 100
+    assert knots.worst < 0.2  # of a field that changes by two voxels there
+
+
+def test_the_path_of_the_weights_is_that_of_the_hypernetwork():
+    architecture = Architecture(ndim=2, encoder=(4, 4), decoder=((4,), (4,)), hyper=2, rank=3)
+    network = build(architecture, torch.Generator().manual_seed(0))
+    path = weight_path(network, [0.0, 0.4, 1.0])
+    assert network.hypernetwork.condition == (0.5, 0.5)
+    first, last = network.at(0.0, 0.5).state_dict(), network.at(1.0, 0.5).state_dict()
+    moved = sum(float((last[n] - first[n]).square().sum()) for n in first)
+    # Nearly orthogonal directions: distances on the path are those of the weights.
+    assert np.linalg.norm(path[2] - path[0]) == pytest.approx(moved**0.5, rel=0.3)
