@@ -11,6 +11,7 @@ from napari.layers import Layer
 from qtpy.QtWidgets import QFileDialog
 
 from napari_voxelmorph.engine import files
+from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.files.landmarks import load_landmarks, save_landmarks
 from napari_voxelmorph.engine.files.transforms.registry import load_transform, save_transform
 from napari_voxelmorph.gui.apply import apply_dock
@@ -127,6 +128,38 @@ def test_layers_by_the_result_that_is_shown(dock, pair, tmp_path, monkeypatch):
     # A layer that leaves the window leaves the list.
     viewer.layers.remove("fixed")
     assert dock.things.things() == [] and not dock.button.isEnabled()
+
+
+def test_what_is_asked_for(window, tmp_path, monkeypatch):
+    """Points lie over the image that is chosen; DICOM results are folders and single files."""
+    from napari_voxelmorph.gui.apply.asked import asked_for, result_in
+
+    monkeypatch.setenv("NAPARI_VOXELMORPH_SYNC", "1")
+    assert result_in(window.viewer) is None
+    dock = apply_dock.ApplyDock(window.viewer)
+    window.viewer.window.add_dock_widget(dock, name="Apply", area="right")
+    dock.transform.set_path(str(tmp_path))
+    dock.set_folder(str(tmp_path))
+    spots = window.viewer.add_points(np.array([[3.0, 4.0], [5.0, 6.0]]), name="my points!")
+    dock.things.add_layer(spots)
+    (item,) = asked_for(dock, None).items
+    assert item.out == tmp_path / "my_points__moved.csv"
+    assert item.source.points.shape == (2, 2)
+    window.dock.inputs.choose("moving", None)
+    with pytest.raises(InputError, match="moving image must be chosen"):
+        asked_for(dock, None)
+    dock.things.list.clear()
+    dock.dicom.setChecked(True)
+    for name in ("t2.nii.gz", "seg.mgz", "p.csv"):
+        (tmp_path / name).touch()
+    dock.things.add_files([str(tmp_path / n) for n in ("t2.nii.gz", "seg.mgz", "p.csv")])
+    dock.things.set_labels(1, True)
+    items = asked_for(dock, None).items
+    assert [i.out.name for i in items] == ["t2_moved", "seg_moved.dcm", "p_moved.csv"]
+    assert [i.dicom for i in items] == [True, True, False]
+    dock.things.add_files([str(tmp_path / "other" / "t2.nii.gz")])
+    with pytest.raises(InputError, match="one name"):
+        asked_for(dock, None)
 
 
 def test_cancel_keeps_what_is_finished(dock, pair, qtbot, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def move(
     with reading(source, _WHAT):
         size = source.stat().st_size
         require_memory(size * (20 if is_gzip(source) else 8), source)
+        _refuse_other_files(source)
         image: Any = nibabel.load(source)
         if not isinstance(image, GiftiImage):
             raise damaged(source, _WHAT, "it is another kind of image")
@@ -49,6 +51,14 @@ def move(
     with writing(target) as temporary:
         temporary.write_bytes(gzip.compress(raw, 1) if target.suffix == ".gz" else raw)
     return count
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Numbers may lie in a file beside this one, but nowhere else."""
+    with (gzip.open if is_gzip(path) else open)(path, "rb") as file:
+        named = re.findall(rb'ExternalFileName\s*=\s*["\']([^"\']*)', file.read())
+    if any(re.search(rb"[/\\:&]|\.\.", name) for name in named):
+        raise damaged(path, _WHAT, "its numbers are in another folder")
 
 
 def _offset(path: Path, array: GiftiDataArray) -> NDArray[np.float64]:

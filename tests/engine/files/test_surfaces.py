@@ -117,6 +117,16 @@ def test_what_is_no_surface(tmp_path):
     assert not (tmp_path / "b.vtk").exists() and not (tmp_path / "b.gii").exists()
 
 
+def test_numbers_in_another_folder(tmp_path):
+    gifti(tmp_path / "a.gii")
+    raw = (tmp_path / "a.gii").read_bytes()
+    assert b'ExternalFileName=""' in raw
+    raw = raw.replace(b'ExternalFileName=""', b'ExternalFileName="../../etc/passwd"')
+    (tmp_path / "a.gii").write_bytes(raw)
+    with pytest.raises(FileFormatError, match="another folder"):
+        move_surface(tmp_path / "a.gii", tmp_path / "b.gii", shifted)
+
+
 @pytest.mark.parametrize("name", ["a.vtk", "a.gii"])
 def test_damaged(tmp_path, name):
     (gifti if name.endswith("gii") else lambda p: vtk(p, True, normals=True))(tmp_path / name)

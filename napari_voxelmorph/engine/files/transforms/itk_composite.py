@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.files import frames
 from napari_voxelmorph.engine.files.images import suffix_of
-from napari_voxelmorph.engine.files.reading import damaged, reading, require_memory
+from napari_voxelmorph.engine.files.reading import damaged, reading
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift, empty_grid
 from napari_voxelmorph.engine.files.transforms.dense import vectors_of
+from napari_voxelmorph.engine.files.transforms.hdf5 import check_hdf5
 from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
@@ -86,7 +87,7 @@ def read(path: Path, fixed: Volume | None, moving: Volume | None) -> Chain:
     """
     with reading(path, _WHAT):
         if h5py.is_hdf5(path):
-            _check_size(path)
+            _check(path)
         with sitk_quiet():
             whole = sitk.CompositeTransform(sitk.ReadTransform(str(path)))
             whole.FlattenTransform()
@@ -101,20 +102,12 @@ def read(path: Path, fixed: Volume | None, moving: Volume | None) -> Chain:
     return Chain(steps, path.name)
 
 
-def _check_size(path: Path) -> None:
+def _check(path: Path) -> None:
     """Refuse what would not fit into memory: ITK allocates whatever the file promises."""
-    total = 0
     with h5py.File(path, "r") as file:
-        group = file.get("TransformGroup")
-        if not isinstance(group, h5py.Group) or not 0 < len(group) < 1000:
+        check_hdf5(path, _WHAT, file, copies=3)
+        if not isinstance(file.get("TransformGroup"), h5py.Group):
             raise damaged(path, _WHAT, "it holds no group of transforms")
-        for part in group.values():
-            for item in part.values():
-                if isinstance(item, h5py.Dataset):
-                    if item.is_virtual or item.external is not None:
-                        raise damaged(path, _WHAT, "its numbers are in another file")
-                    total += item.size * 8
-    require_memory(3 * total, path)
 
 
 def _step(path: Path, part: Any, frame: Matrix, fixed: Volume | None) -> Matrix | Shift:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
 from napari_voxelmorph.engine.files.images import suffix_of
-from napari_voxelmorph.engine.files.reading import damaged, reading, require_memory
+from napari_voxelmorph.engine.files.reading import damaged, reading
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift, empty_grid
 from napari_voxelmorph.engine.files.transforms.dense import plane_voxels, transformed, vectors_of
+from napari_voxelmorph.engine.files.transforms.hdf5 import check_hdf5
 from napari_voxelmorph.engine.files.transforms.one_way import one_way
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
@@ -70,6 +71,7 @@ def read(path: Path, fixed: Volume | None, moving: Volume | None) -> Chain:
     with reading(path, _WHAT), h5py.File(path, "r") as file:
         if _text(file.attrs.get("Format")) != "X5":
             raise damaged(path, _WHAT, "it does not say that it is X5")
+        check_hdf5(path, _WHAT, file, copies=2)
         group = file["TransformGroup"]
         order = list(group)
         if "TransformChain" in file:
@@ -87,9 +89,6 @@ def read(path: Path, fixed: Volume | None, moving: Volume | None) -> Chain:
 
 def _node(path: Path, node: Any) -> tuple[Matrix | Shift, Volume | None]:
     data = node["Transform"]
-    if data.is_virtual or data.external is not None:
-        raise damaged(path, _WHAT, "its numbers are in another file")
-    require_memory(data.size * 16, path)
     grid = _grid(path, node["Domain"]) if "Domain" in node else None
     kind = _text(node.attrs["Type"])
     if kind == "linear" and data.shape in ((4, 4), (1, 4, 4)):

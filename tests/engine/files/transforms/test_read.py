@@ -7,7 +7,12 @@ import pytest
 import SimpleITK as sitk
 from nibabel.affines import apply_affine
 
-from napari_voxelmorph.engine.errors import FileFormatError, InputError, VoxelMorphError
+from napari_voxelmorph.engine.errors import (
+    FileFormatError,
+    InputError,
+    NotEnoughMemoryError,
+    VoxelMorphError,
+)
 from napari_voxelmorph.engine.files import save
 from napari_voxelmorph.engine.files.transforms.formats import FORMATS
 from napari_voxelmorph.engine.files.transforms.registry import (
@@ -239,6 +244,30 @@ def test_sentences(make_registration, tmp_path):
     (tmp_path / "coef.nii").write_bytes(raw)
     with pytest.raises(InputError, match="fnirtfileutils"):
         load_transform(tmp_path / "coef.nii", moving=registration.moving)
+
+
+@pytest.mark.parametrize("name", ["itk-composite", "x5"])
+def test_numbers_that_are_elsewhere_or_far_too_many(name, make_registration, tmp_path):
+    """Links are not followed, and a small file that promises much is told before it is unpacked."""
+    import h5py
+
+    registration = make_registration(CASES["anisotropic"])
+    path = path_of(name, tmp_path)
+    number = "1" if name == "itk-composite" else "0"
+    (key,) = {"itk-composite": ["TransformParameters"], "x5": ["Transform"]}[name]
+    for link in (h5py.ExternalLink("other.h5", "/secret"), h5py.SoftLink("/elsewhere")):
+        save_transform(registration, path, name)
+        with h5py.File(path, "r+") as file:
+            del file[f"TransformGroup/{number}/{key}"]
+            file[f"TransformGroup/{number}/{key}"] = link
+        with pytest.raises(FileFormatError, match="link"):
+            load_transform(path)
+    with h5py.File(path, "r+") as file:
+        del file[f"TransformGroup/{number}/{key}"]
+        file.create_dataset(f"TransformGroup/{number}/{key}", (10**13,), "f8", chunks=(1000,))
+    assert path.stat().st_size < 10**6
+    with pytest.raises(NotEnoughMemoryError, match="GB"):
+        load_transform(path)
 
 
 @pytest.mark.parametrize("name", FORMATS)
