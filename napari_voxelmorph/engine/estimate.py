@@ -123,9 +123,7 @@ def check_memory(
         grids = coarse_grid(fixed, size), coarse_grid(moving, size)
         smaller = estimate(*grids, config, device).bytes
         if smaller <= free:
-            raise NotEnoughMemoryError(
-                f"{sentence} {offer(size)} ({smaller / 1e9:.1f} GB), or close other programs.", size
-            )
+            raise NotEnoughMemoryError(f"{sentence} {offer(size, smaller)}", size)
     raise NotEnoughMemoryError(
         f"{sentence} Even a coarse grid does not fit. Crop or downsample the images first."
     )

@@ -69,11 +69,13 @@ def coarser_sizes(spacing: Sequence[float]) -> Iterator[float]:
         yield float(f"{factor * min(spacing):.2g}")
 
 
-def offer(voxel_size: float) -> str:
-    """How to have images read on a coarser grid; the end of an error's sentence."""
+def offer(voxel_size: float, needs: float | None = None) -> str:
+    """Sentences for an error: what would fit (`needs` bytes), and how to ask for it."""
+    size = "" if needs is None else f" ({needs / 1e9:.1f} GB)"
     return (
-        f"Open it at a voxel size of {voxel_size:g} mm (command line: --voxel-size {voxel_size:g}; "
-        f"Python: load(…, voxel_size={voxel_size:g}); Open… in the Register dock offers it)"
+        f"At a voxel size of {voxel_size:g} mm it would fit{size}: --voxel-size {voxel_size:g} on the "
+        f"command line, voxel_size={voxel_size:g} in Python; Open… in the Register dock offers it. "
+        "Or close other programs."
     )
 
 

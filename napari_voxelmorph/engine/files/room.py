@@ -47,7 +47,7 @@ def require_room(
         blocks = block_factors(stored.shape, spacing, size)
         voxels = math.prod(coarse_shape(stored.shape, blocks)) * count
         if fits_memory(needed_bytes(stored, count, blocks, labels) + _TO_REGISTER * voxels):
-            raise NotEnoughMemoryError(f"{sentence} {offer(size)}, or close other programs.", size)
+            raise NotEnoughMemoryError(f"{sentence} {offer(size)}", size)
     raise NotEnoughMemoryError(
         f"{sentence} Close other programs, or crop or downsample the image first."
     )

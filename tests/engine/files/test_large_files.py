@@ -128,8 +128,8 @@ def test_three_gigabytes_are_refused_by_the_header(tmp_path, monkeypatch):
     began = time.process_time()
     with pytest.raises(
         NotEnoughMemoryError,
-        match=r"needs 3\.\d+ GB .* 3\.0 GB are free\. Open it at a voxel size of 0\.8 mm "
-        r".*--voxel-size 0\.8.*voxel_size=0\.8",
+        match=r"needs 3\.\d+ GB .* 3\.0 GB are free\. At a voxel size of 0\.8 mm "
+        r".*--voxel-size 0\.8 .*voxel_size=0\.8 ",
     ) as found:
         load(path)
     assert found.value.voxel_size == 0.8
