@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from napari_voxelmorph.cli.register import run_and_write
@@ -12,7 +13,11 @@ from napari_voxelmorph.cli.results import Pair, prepare_folder
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.config import DEFAULT, PRESETS
 from napari_voxelmorph.engine.files.landmarks import save_landmarks
+from napari_voxelmorph.engine.shelf import shelf
 from napari_voxelmorph.engine.synthesis.phantom import PhantomPair, make_pair
+
+#: It comes with the package: the optimiser then starts from its field.
+MODEL = "brain-3d"
 
 
 def demo(arguments: argparse.Namespace) -> None:
@@ -24,6 +29,8 @@ def demo(arguments: argparse.Namespace) -> None:
         print(f"Making two {ndim}-D brain scans…", file=sys.stderr)
     phantom = make_pair(ndim, contrasts=("T2", "T1") if different else ("T1", "T1"))
     config = PRESETS["Different contrast"][0] if different else DEFAULT
+    if ndim == 3 and any(entry.name == MODEL and entry.card is not None for entry in shelf()):
+        config = replace(config, model=MODEL)
     _write_inputs(phantom, prepare_folder(str(folder / "inputs")))
     pair = Pair(
         phantom.fixed,
@@ -61,7 +68,7 @@ def has_display() -> bool:
 
 
 def show(session: Path) -> None:
-    """Open napari with the saved result and the Register dock, until the window is closed.
+    """Open napari with the saved result, its dock and the λ strip, until the window is closed.
 
     It goes through napari's own plugin mechanism: the command line knows no window code.
     """
@@ -71,4 +78,5 @@ def show(session: Path) -> None:
     viewer.window.resize(1500, 950)
     viewer.open(str(session), plugin="napari-voxelmorph")
     viewer.window.add_plugin_dock_widget("napari-voxelmorph", "Register")
+    viewer.window.add_plugin_dock_widget("napari-voxelmorph", "Tune λ")
     napari.run()

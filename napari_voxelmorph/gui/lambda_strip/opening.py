@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 from napari_voxelmorph.gui.background.pace import canvas_of
 
 _PLUGIN, _WIDGET = "napari-voxelmorph", "Tune λ"
 _HEIGHT = 168
+#: Qt's size of a widget that was added but not laid out.
+_NOT_PLACED_YET = QSize(640, 480)
 
 
 def open_strip(viewer: Any) -> None:
@@ -32,7 +34,12 @@ def side_widths(viewer: Any) -> dict[QDockWidget, int]:
         return {}
     sides = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
     docks = window.findChildren(QDockWidget)
-    return {dock: dock.width() for dock in docks if window.dockWidgetArea(dock) & sides}
+    return {dock: _width(dock) for dock in docks if window.dockWidgetArea(dock) & sides}
+
+
+def _width(dock: QDockWidget) -> int:
+    placed = dock.size() != _NOT_PLACED_YET
+    return int(dock.width() if placed else dock.sizeHint().width())
 
 
 def canvas_height(viewer: Any) -> int:

@@ -90,7 +90,7 @@ def _model(outcome: Outcome) -> str:
     model = outcome.registration.provenance.get("model")
     if model is None:
         return ""
-    how = " and refined for this pair" if outcome.unrefined is not None else " alone"
+    how = " and refined for this pair" if "refinement" in outcome.registration.timings else " alone"
     return f"Registered by the model “{model['name']}”{how}."
 
 
