@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import napari
-from qtpy.QtWidgets import QDockWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow
 
 _PLUGIN = "napari-voxelmorph"
 #: Docks in the order in which they are opened; the last one lies on top.
@@ -36,12 +37,24 @@ def arrange(viewer: Any, preset: str) -> None:
         if dock is not None:
             dock.show()
             dock.raise_()
+            _give_width(window._qt_window, dock)
 
 
 def _dock_of(window: Any, name: str) -> QDockWidget | None:
     found = (d for d in window._qt_window.findChildren(QDockWidget) if d.objectName())
     titles = (name, f"{name} ({_PLUGIN})", f"{name} (VoxelMorph)")
     return next((d for d in found if d.objectName() in titles or d.windowTitle() in titles), None)
+
+
+def _give_width(window: QMainWindow, dock: QDockWidget) -> None:
+    """At least the width that the dock asks for: one that joins others gets theirs."""
+    wanted = dock.sizeHint().width()
+    at_side = window.dockWidgetArea(dock) in (
+        Qt.DockWidgetArea.LeftDockWidgetArea,
+        Qt.DockWidgetArea.RightDockWidgetArea,
+    )
+    if at_side and dock.width() < wanted:
+        window.resizeDocks([dock], [wanted], Qt.Orientation.Horizontal)
 
 
 def arrange_for_tuning(viewer: napari.Viewer) -> None:

@@ -97,7 +97,7 @@ def _against_fixed(s: Structure, limits: Limits) -> list[str]:
     if s.dice < limits.dice:
         found.append(f"Overlaps little with the fixed segmentation: Dice {s.dice:.2f}.")
     if s.hd95 > limits.hd95:
-        found.append(f"Its surface lies up to {s.hd95:.1f} mm off (95 percent of it less).")
+        found.append(f"Its surface lies far off: 95 % of it within {s.hd95:.1f} mm.")
     if abs(s.difference) > limits.difference:
         more = "larger" if s.difference > 0 else "smaller"
         found.append(f"{abs(s.difference):.0f} % {more} than in the fixed segmentation.")

@@ -147,7 +147,7 @@ def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...
     ]
     head = "".join(f"<th class='n'>{_title(c)}</th>" for c in columns)
     names = "".join(f"<th>{escape(r.reader)}</th>" for r in readers)
-    lines = [f"<table><tr><th>Structure</th>{head}{names}</tr>"]
+    lines = [f"<table><tr><th width='26%'>Structure</th>{head}{names}</tr>"]
     for s in shown:
         cells = "".join(
             f"<td class='n'>{_digits(s.values.get(c.key, math.nan), c.digits)}</td>"

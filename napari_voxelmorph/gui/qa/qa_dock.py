@@ -69,7 +69,7 @@ class QaDock(QWidget):
         return QSize(440, 700)
 
     def _lay_out(self) -> None:
-        self.setMinimumWidth(360)
+        self.setMinimumWidth(400)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)

@@ -49,15 +49,14 @@ class VerdictPanel(QWidget):
         grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(4)
         self.about.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        grid.addWidget(self.about, 0, 0)
-        self._add_buttons(grid, 0, True)
-        grid.addWidget(self.note, 1, 0, 1, 4)
-        case = QLabel("Case")
-        case.setMinimumWidth(40)
-        grid.addWidget(self.go_on, 3, 0, 1, 4)
-        grid.addWidget(case, 2, 0)
-        self._add_buttons(grid, 2, False)
-        grid.setColumnStretch(0, 2)
+        grid.addWidget(self.about, 0, 0, 1, 4)
+        grid.addWidget(QLabel("Structure"), 1, 0)
+        self._add_buttons(grid, 1, True)
+        grid.addWidget(self.note, 2, 0, 1, 4)
+        grid.addWidget(QLabel("Case"), 3, 0)
+        self._add_buttons(grid, 3, False)
+        grid.addWidget(self.go_on, 4, 0, 1, 4)
+        grid.setColumnStretch(0, 1)
         for column in (1, 2, 3):
             grid.setColumnStretch(column, 2)
         self.note.editingFinished.connect(self._on_note)
@@ -84,8 +83,8 @@ class VerdictPanel(QWidget):
     def show_structures(self, names: list[str], answers: dict[str, int]) -> None:
         """The selected structures, and how many of them have each answer."""
         count = len(names)
-        text = names[0] if count == 1 else f"{count} structures" if count else "no structure"
-        self.about.setText(text)
+        text = names[0] if count == 1 else f"{count} structures" if count else ""
+        self.about.setText(text or "Choose structures in the table to judge them one by one.")
         self.about.setToolTip("<br>".join(names[:20]))
         for answer in ANSWERS:
             self._mark(answer, True, count > 0 and answers.get(answer, 0) == count)

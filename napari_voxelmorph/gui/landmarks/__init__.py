@@ -1,0 +1,1 @@
+"""Landmark pairs: placed by clicking, measured before and after."""
