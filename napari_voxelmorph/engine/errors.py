@@ -15,6 +15,14 @@ class InputError(VoxelMorphError, ValueError):
     """An image, mask, matrix or parameter cannot be used as it is."""
 
 
+class SeveralVolumesError(InputError):
+    """A file holds several volumes (`count`: time points, channels), and none was chosen."""
+
+    def __init__(self, message: str, count: int) -> None:
+        super().__init__(message)
+        self.count = count
+
+
 class FileFormatError(VoxelMorphError, ValueError):
     """A file is not what its name says, is damaged, or is of an unknown kind."""
 

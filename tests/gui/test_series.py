@@ -5,6 +5,7 @@ from __future__ import annotations
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from napari.layers import Layer
 
 from napari_voxelmorph.engine import files
@@ -12,6 +13,7 @@ from napari_voxelmorph.engine.files.series import load_series
 from napari_voxelmorph.gui.files import file_jobs, opening, readers
 from napari_voxelmorph.gui.register.chosen_pair import as_placed, chosen_pair
 from napari_voxelmorph.gui.register.register_dock import RegisterDock
+from napari_voxelmorph.gui.views.display import volume_from_layer
 from napari_voxelmorph.gui.views.series_layers import layer_from_series, one_of
 
 RANDOM = np.random.default_rng(0)
@@ -48,8 +50,6 @@ def one_volume(dock, role):
 def test_a_volume_of_a_series_is_the_volume_of_the_file(path):
     layer = Layer.create(*layer_from_series(load_series(files.images.Path(path)), None))
     assert layer.data.shape == (4, 10, 14, 12) and layer.scale[0] == 1.5
-    from napari_voxelmorph.gui.views.display import volume_from_layer
-
     for index in range(4):
         again, expected = volume_from_layer(one_of(layer, index)), files.load(path, None, index)
         np.testing.assert_array_equal(again.data, expected.data)
@@ -128,6 +128,23 @@ def test_a_series_is_opened_for_its_role(dock, path, tmp_path):
     assert dock.inputs.layer("moving").data.shape == (4, 10, 14, 12)
     assert dock.controls.button.isEnabled()
     assert dock.message.kind != "error", dock.message.details
+
+
+@pytest.mark.parametrize("suffix", [".mgz", ".nrrd"])
+def test_other_formats_open_as_a_series_too(dock, tmp_path, suffix):
+    path = str(tmp_path / f"cine{suffix}")
+    if suffix == ".mgz":
+        nibabel.save(nibabel.MGHImage(SERIES, np.diag([-2.0, 2, 3, 1])), path)
+    else:
+        frames = [sitk.GetImageFromArray(SERIES[..., n].transpose()) for n in range(4)]
+        sitk.WriteImage(sitk.JoinSeries(frames), path)
+    dock.opening.open_pair([path])
+    layer = dock.inputs.layer("moving")
+    assert dock.message.kind != "error" and layer.data.shape[0] == 4
+    dock.inputs.choices["moving"].volume.setValue(3)
+    volume = volume_from_layer(dock.inputs.image("moving"))
+    np.testing.assert_array_equal(volume.data, SERIES[..., 3])
+    np.testing.assert_allclose(volume.affine, files.load(path, "image", 3).affine, atol=1e-6)
 
 
 def test_too_large_a_file_is_offered_on_a_coarser_grid(dock, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.errors import FileFormatError, InputError, SeveralVolumesError
 from napari_voxelmorph.engine.files.dicom_elements import Tag, is_dicom, read_elements
 from napari_voxelmorph.engine.files.reading import damaged, require_memory
 
@@ -186,10 +186,11 @@ def in_order(path: Path, slices: list[Slice], volume_index: int | None) -> list[
         )
     count = counts.pop()
     if count > 1 and volume_index is None:
-        raise InputError(
+        raise SeveralVolumesError(
             f"The series of “{path.name}” holds {count} volumes of {len(places)} slices (time "
             f"points or echoes); one is needed. Choose volume_index from 0 to {count - 1}, "
-            "or extract one into a file of its own."
+            "or extract one into a file of its own.",
+            count,
         )
     if volume_index is not None and not 0 <= volume_index < count:
         raise InputError(

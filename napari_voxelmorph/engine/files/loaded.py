@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.errors import InputError, SeveralVolumesError
 from napari_voxelmorph.engine.files import kinds
 from napari_voxelmorph.engine.files.plane import to_plane
 from napari_voxelmorph.engine.geometry.volume import Kind, Matrix, Volume
@@ -69,8 +69,10 @@ def choose_volume(path: Path, shape: tuple[int, ...], volume_index: int | None) 
 
     Raises
     ------
-    InputError
+    SeveralVolumesError
         With the number of volumes and how to choose one.
+    InputError
+        No such volume, or more than four axes.
     """
     space, rest = shape[:3], shape[3:]
     longer = [a for a, n in enumerate(rest) if n > 1]
@@ -85,10 +87,11 @@ def choose_volume(path: Path, shape: tuple[int, ...], volume_index: int | None) 
         )
     count = rest[longer[0]]
     if volume_index is None:
-        raise InputError(
+        raise SeveralVolumesError(
             f"“{path.name}” holds {count} volumes of {' x '.join(map(str, space))} voxels (time "
             f"points or channels); one is needed. Choose volume_index from 0 to {count - 1}, "
-            "or extract one into a file of its own."
+            "or extract one into a file of its own.",
+            count,
         )
     if not 0 <= volume_index < count:
         raise _no_such(path, volume_index, count)

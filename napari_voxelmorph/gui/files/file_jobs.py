@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from napari_voxelmorph.gui.views.landmark_layer import LayerData
 
 if TYPE_CHECKING:
+    from napari_voxelmorph.engine.errors import SeveralVolumesError
+    from napari_voxelmorph.engine.files.series import Series
     from napari_voxelmorph.engine.geometry.volume import Kind
     from napari_voxelmorph.engine.registration import Registration
 
@@ -93,6 +95,7 @@ def layer_data(
 ) -> Generator[float, None, LayerData]:
     """Read one file as layer data: an image, a segmentation, or a 4-D series of them."""
     from napari_voxelmorph.engine import files
+    from napari_voxelmorph.engine.errors import SeveralVolumesError
     from napari_voxelmorph.engine.files.series import is_series, load_series
     from napari_voxelmorph.gui.views.display import layer_from_volume
     from napari_voxelmorph.gui.views.series_layers import layer_from_series
@@ -100,8 +103,31 @@ def layer_data(
     yield 0.0
     if is_series(Path(path)):
         return layer_from_series(load_series(Path(path)), kind, **looks)
-    volume = yield from files.loading(path, kind, voxel_size=voxel_size)
+    try:
+        volume = yield from files.loading(path, kind, voxel_size=voxel_size)
+    except SeveralVolumesError as error:
+        series = yield from _one_by_one(path, kind, voxel_size, error)
+        return layer_from_series(series, kind, **looks)
     return layer_from_volume(volume, **looks)
+
+
+def _one_by_one(
+    path: str, kind: Kind | None, voxel_size: float | None, error: SeveralVolumesError
+) -> Generator[float, None, Series]:
+    """The volumes of a file whose kind is not read as a whole (DICOM, NRRD, MGZ)."""
+    from napari_voxelmorph.engine import files
+    from napari_voxelmorph.engine.files.series import Series
+
+    first = yield from files.loading(path, kind, 0, voxel_size=voxel_size)
+    if first.ndim != 3:
+        raise error
+    data = np.empty((error.count, *first.shape), first.data.dtype)
+    data[0] = first.data
+    for index in range(1, error.count):
+        volume = yield from files.loading(path, first.kind, index, voxel_size=voxel_size)
+        data[index] = volume.data
+    whole = np.moveaxis(data, 0, -1)
+    return Series(Path(path), whole, first.affine, first.oriented, dict(first.header))
 
 
 def _too_large(path: str, voxel_size: float | None) -> TooLarge | None:
@@ -110,12 +136,13 @@ def _too_large(path: str, voxel_size: float | None) -> TooLarge | None:
 
     from napari_voxelmorph.engine import files
     from napari_voxelmorph.engine.config import DEFAULT
-    from napari_voxelmorph.engine.errors import NotEnoughMemoryError
+    from napari_voxelmorph.engine.errors import NotEnoughMemoryError, SeveralVolumesError
     from napari_voxelmorph.engine.estimate import check_memory
-    from napari_voxelmorph.engine.files.series import is_series
 
-    volume = 0 if is_series(Path(path)) else None
-    grid = files.peek(path, volume, voxel_size)
+    try:
+        grid = files.peek(path, None, voxel_size)
+    except SeveralVolumesError:
+        grid = files.peek(path, 0, voxel_size)
     if grid is None:
         return None
     try:
