@@ -1,4 +1,4 @@
-"""FreeSurfer's warps (.mgz), as mri_synthmorph and surfa write them and mri_vol2vol reads them.
+"""FreeSurfer's warps (.mgz), as mri_synthmorph and surfa write them.
 
 An MGH file of three frames on the target (fixed) grid with intent "warpmap"; behind the voxels
 tags with both grids, and whether the numbers are positions or displacements, in RAS or voxels
@@ -36,7 +36,7 @@ _MOST_TAGS = 2**20
 
 
 def write(registration: Registration, path: Path, inverse: bool = False) -> None:
-    """``mri_vol2vol --mov moving --targ fixed --gcam`` or ``mri_warp_convert`` take the file."""
+    """``surfa.load_warp(FILE).transform(moving)``."""
     if suffix_of(path, (".mgz", ".mgh")) is None:
         raise InputError(f"“{path.name}”: a FreeSurfer warp is saved as .mgz.")
     way = one_way(registration, inverse)
