@@ -285,6 +285,27 @@ def test_a_result_that_comes_while_a_pin_is_held_waits(ready, qtbot):
     assert ready.showing.value == pytest.approx(0.9)
 
 
+def test_the_qa_dock_compares_with_what_is_pinned(ready, qtbot):
+    from napari_voxelmorph.gui.qa.qa_dock import QaDock
+
+    dock = QaDock(ready.window.viewer)
+    ready.window.viewer.window.add_dock_widget(dock, name="QA")
+    given = []
+    dock.set_reference = lambda dice, name: given.append((name, dice))
+    ready.widget.slider.dragged.emit(0.7)
+    ready.showing.pin("B")  # a preview is no reference
+    ready.showing.settle()
+    qtbot.waitUntil(exact(ready), timeout=20000)
+    ready.showing.pin("A")
+    qtbot.waitUntil(lambda: bool(given), timeout=20000)
+    pair = ready.runner.history.present.pair
+    moved = shown(ready).warp(pair.moving_labels, "nearest") == 3
+    fixed = pair.fixed_labels.data == 3
+    wanted = 2 * (moved & fixed).sum() / (moved.sum() + fixed.sum())
+    assert len(given) == 1 and given[0][0] == "A"
+    assert given[0][1][3] == pytest.approx(wanted)
+
+
 def test_the_best_overlap_is_suggested_and_said(ready, qtbot):
     scored = ready.tuner.scores
     best = max(scored, key=lambda s: s[1].mean_dice)

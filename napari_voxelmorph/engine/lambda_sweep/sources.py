@@ -18,6 +18,11 @@ from napari_voxelmorph.engine.loaded_model import card_of
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.engine.shelf import find, shelf
 
+_REFINED = (
+    "λ moves what the network gives by itself; the registered result was refined on top of it. "
+    "To tune that one, choose “optimiser”."
+)
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -59,6 +64,8 @@ def sources_for(
                 )
         if of_model is not None:
             found.append(of_model)
+            if base.config.refine:
+                note = _REFINED
     return Sources((*found, OptimizerSource(base, masks, device)), note)
 
 
@@ -70,7 +77,7 @@ def _of_model(base: Registration, device: torch.device) -> LambdaSource | None:
         scale = LambdaScale()
         registered = _number(base.provenance.get("lambda"), base.config.model_lambda)
         return HyperSource(
-            name, lambda: load_model(folder)[0], card.space, base, device, scale, registered
+            folder.name, lambda: load_model(folder)[0], card.space, base, device, scale, registered
         )
     members = family(name, shelf())
     smoothness = smoothness_of(card)

@@ -46,6 +46,8 @@ class Showing(QObject):
 
     #: λ, or what is seen of it.
     moved = Signal()
+    #: A name, and the exact result that was pinned under it.
+    pinned = Signal(str, object)
 
     def __init__(self, tuner: Tuner, parent: QObject) -> None:
         super().__init__(parent)
@@ -207,7 +209,10 @@ class Showing(QObject):
         if self.state == "none" or view is None:
             return
         exact = self.state in ("exact", "registered")
-        self.pins[name] = Pin(self.position, self.value, view.registration if exact else None)
+        result = view.registration if exact else None
+        self.pins[name] = Pin(self.position, self.value, result)
+        if result is not None:
+            self.pinned.emit(name, result)
         self.moved.emit()
 
     def other_pin(self) -> str:

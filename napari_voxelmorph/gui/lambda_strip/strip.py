@@ -20,6 +20,7 @@ from napari_voxelmorph.gui.lambda_strip.opening import (
     put_below,
     side_widths,
 )
+from napari_voxelmorph.gui.lambda_strip.qa_reference import LANE, give_reference
 from napari_voxelmorph.gui.lambda_strip.showing import Showing
 from napari_voxelmorph.gui.lambda_strip.strip_row import StripRow
 from napari_voxelmorph.gui.lambda_strip.suggesting import Suggesting
@@ -37,6 +38,7 @@ class LambdaStrip(QWidget):
         viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._viewer = viewer
         self._side_widths, self._canvas_height = side_widths(viewer), canvas_height(viewer)
+        self._viewer = viewer
         self.tuner = Tuner(viewer, self)
         self.showing = Showing(self.tuner, self)
         self.suggesting = Suggesting(self.tuner, self.showing, self)
@@ -84,6 +86,7 @@ class LambdaStrip(QWidget):
         tuner.changed.connect(self._on_changed)
         tuner.told.connect(self.row.say)
         showing.moved.connect(self._on_moved)
+        showing.pinned.connect(self._on_pinned)
         self.slider.dragged.connect(self._on_dragged)
         self.slider.released.connect(showing.settle)
         self.slider.stepped.connect(self._on_stepped)
@@ -101,6 +104,7 @@ class LambdaStrip(QWidget):
         def leave() -> None:
             showing.leave()
             suggesting.leave()
+            tuner.engine.forget(LANE)
             tuner.leave()
 
         when_destroyed(self, leave)
@@ -176,6 +180,9 @@ class LambdaStrip(QWidget):
             except InputError as error:
                 self.row.say("warning", str(error))
         self._on_moved()
+
+    def _on_pinned(self, name: str, result: Any) -> None:
+        give_reference(self._viewer, self.tuner, name, result)
 
     def _on_suggest(self) -> None:
         self.row.be_quiet()

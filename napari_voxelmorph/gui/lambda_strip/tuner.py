@@ -94,7 +94,7 @@ class Tuner(QObject):
         else:
             self.changed.emit()
         if found.note:
-            self.told.emit("warning" if found.sources else "note", found.note, "")
+            self.told.emit("note", found.note, "")
 
     # The knots ----------------------------------------------------------------------------
 

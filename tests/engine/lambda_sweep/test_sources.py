@@ -62,7 +62,8 @@ def test_a_hypernetwork_gives_what_its_network_at_that_value_gives(
     network = shelved(tmp_path / "m", architecture)
     found = sources_for(by_model)
     source = found.sources[0]
-    assert (source.kind, source.name, found.note) == ("hypernetwork", "m", "")
+    assert (source.kind, source.name) == ("hypernetwork", "m")
+    assert "refined" in found.note
     for value in (0.0, 0.3, 1.0):
         field = field_of(source.field(value))
         rest = (0.5,) * (architecture.hyper - 1)
@@ -70,8 +71,7 @@ def test_a_hypernetwork_gives_what_its_network_at_that_value_gives(
             network.at(value, *rest), SPACE, by_model.moving, by_model.fixed, by_model.affine
         ).field
         np.testing.assert_array_equal(field.scale, wanted.scale)
-        tolerance = 0.03 * np.abs(wanted.data).max()  # it may run in bfloat16
-        np.testing.assert_allclose(field.data, wanted.data, atol=tolerance)
+        np.testing.assert_allclose(field.data, wanted.data, atol=1e-4 * np.abs(wanted.data).max())
     with pytest.raises(InputError, match="0 to 1"):
         field_of(source.field(1.2))
 
