@@ -117,7 +117,7 @@ KINDS: dict[str, Kind] = {
         lazy_maps.jacobian, True,
     ),
     "uncertainty": Kind(
-        Image, lambda s: "uncertainty, mm (spread of the answers, not the error)",
+        Image, lambda s: "uncertainty, mm (spread, not error)",
         {"colormap": _UNSURE, "blending": "translucent_no_depth", "interpolation2d": "linear"},
         lazy_maps.uncertainty, True,
     ),
@@ -205,19 +205,22 @@ def _limits(role: str, scene: Scene) -> tuple[float, float]:
 
 def largest_displacement(scene: Scene) -> float:
     """A round number of mm that holds nearly every displacement (of a thin sample)."""
-    return _largest(lazy_maps.magnitude, scene)
-
-
-def largest_uncertainty(scene: Scene) -> float:
-    """The same of the uncertainty."""
-    return _largest(lazy_maps.uncertainty, scene)
-
-
-def _largest(compute: Compute, scene: Scene) -> float:
     shape = scene.registration.fixed.shape
     step = max(1, int((np.prod(shape) / _SAMPLES) ** (1 / len(shape))))
     index = tuple(slice(0, n, step) for n in shape)
-    top = float(np.percentile(compute(scene, index), 99.9))
+    return _round(float(np.percentile(lazy_maps.magnitude(scene, index), 99.9)))
+
+
+def largest_uncertainty(scene: Scene) -> float:
+    """The same for the uncertainty of what can be seen: the background is never sure."""
+    spread = scene.spreads.of(scene.registration)
+    if spread is None:
+        return 1.0
+    return _round(1.5 * spread.summary(scene.registration.fixed)["p95_mm"])
+
+
+def _round(top: float) -> float:
+    """The next round number; 1 for nothing."""
     if not np.isfinite(top) or top <= 0:
         return 1.0
     unit = 10.0 ** np.floor(np.log10(top))

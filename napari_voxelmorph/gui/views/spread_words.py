@@ -39,8 +39,8 @@ def how_large(spread: Spread, registration: Registration) -> str:
     figures = spread.summary(registration.fixed)
     how = _FROM[spread.source].format(spread.samples)
     return (
-        f"Half of the image is within {_mm(figures['median_mm'])}, 95 % within "
-        f"{_mm(figures['p95_mm'])} ({how})."
+        f"{_mm(figures['median_mm'])} or less in half of the image, {_mm(figures['p95_mm'])} or less "
+        f"in 95 % ({how})."
     )
 
 
