@@ -23,7 +23,9 @@ from napari_voxelmorph.gui.apply.apply_jobs import Done, applying, format_titles
 from napari_voxelmorph.gui.apply.asked import asked_for, readiness, result_in
 from napari_voxelmorph.gui.apply.things_list import ThingsList
 from napari_voxelmorph.gui.apply.transform_choice import TransformChoice, is_image
+from napari_voxelmorph.gui.background.closing_task import ClosingTask
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
+from napari_voxelmorph.gui.background.engine_worker import Job
 from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.form_parts import Combo, Rows
 from napari_voxelmorph.gui.message import Message
@@ -54,6 +56,7 @@ class ApplyDock(QWidget):
         self.things = ThingsList(self.viewer)
         self.message = Message()
         self.folder = ""
+        self._tasks: list[ClosingTask] = []
         self._build_options()
         self._build_controls()
         self._lay_out()
@@ -137,8 +140,8 @@ class ApplyDock(QWidget):
         events = self.viewer.layers.events
         for event in (events.inserted, events.removed, events.renamed):
             event.connect(self._on_layers)
-        engine, on_layers = self.engine, self._on_layers
-        when_destroyed(self, lambda: _leave(engine, events, on_layers))
+        engine, on_layers, tasks = self.engine, self._on_layers, self._tasks
+        when_destroyed(self, lambda: _leave(engine, events, on_layers, tasks))
 
     def refresh(self, *_: Any) -> None:
         """Say on the button what is missing."""
@@ -188,14 +191,15 @@ class ApplyDock(QWidget):
         self.engine.submit(
             lambda: applying(request),
             lane=LANE,
-            on_start=lambda _: self._begin(),
+            on_start=self._begin,
             on_step=self._on_step,
             on_done=self._on_done,
             on_error=self._on_error,
             on_cancelled=self._on_cancelled,
         )
 
-    def _begin(self) -> None:
+    def _begin(self, job: Job) -> None:
+        self._tasks.append(ClosingTask(self.viewer, job.cancel, "results are being written"))
         self.bar.setValue(0)
         self.bar.setFormat("Starting…")
         self.bar.show()
@@ -209,6 +213,7 @@ class ApplyDock(QWidget):
         self.bar.setFormat(f"{step.phase} · {left}" if left else step.phase)
 
     def _end(self) -> None:
+        _end_all(self._tasks)
         self.bar.hide()
         self.refresh()
 
@@ -229,8 +234,14 @@ class ApplyDock(QWidget):
         self.message.show_text("warning", "Cancelled. Results that were finished are kept.")
 
 
-def _leave(engine: Any, events: Any, on_layers: Any) -> None:
+def _leave(engine: Any, events: Any, on_layers: Any, tasks: list[ClosingTask]) -> None:
     """The dock is gone."""
     engine.forget(LANE, _FORMATS)
+    _end_all(tasks)
     for event in (events.inserted, events.removed, events.renamed):
         event.disconnect(on_layers)
+
+
+def _end_all(tasks: list[ClosingTask]) -> None:
+    while tasks:
+        tasks.pop().end()

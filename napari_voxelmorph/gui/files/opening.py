@@ -23,7 +23,7 @@ _FILTER = (
     "*.png *.tif *.tiff *.jpg *.jpeg);;All files (*)"
 )
 
-_POINTS = "Landmarks (*.csv *.txt *.tsv *.fcsv *.pts);;All files (*)"
+_POINTS = "Landmarks (*.csv *.txt *.tsv *.mrk.json *.fcsv *.pts);;All files (*)"
 
 
 class Opening(QObject):
