@@ -103,6 +103,15 @@ def test_undo_remove_and_another_pair(docks):
     assert dock.table.rowCount() == 0 and "landmark pairs" not in docks.viewer.layers
 
 
+def test_the_points_stay_when_the_register_dock_goes(docks):
+    made = show(docks)
+    docks.dock.placing.click(canvas_of(made, np.array([4.0, 5.0, 5.0])))
+    docks.dock.present.set(view=None, outcome=None)
+    assert "landmark pairs" in docks.viewer.layers and docks.dock.table.rowCount() == 0
+    assert "Register dock" in docks.dock.words.text()
+    docks.dock.present.set(view=docks.register.pair_view)
+
+
 def test_drags_place_nothing_and_switching_off_leaves_clicks_alone(docks):
     made = show(docks)
     dock = docks.dock

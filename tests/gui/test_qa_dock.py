@@ -61,6 +61,8 @@ def docks(make_napari_viewer: Any, jobs: Any, qtbot: Any, monkeypatch: pytest.Mo
     register, qa = RegisterDock(viewer), QaDock(viewer)
     viewer.window.add_dock_widget(register, name="Register", area="right")
     viewer.window.add_dock_widget(qa, name="QA", area="right")
+    # A window that is shown waits for the screen; to the keys the dock is to be seen.
+    monkeypatch.setattr(qa, "isVisible", lambda: True)
     return SimpleNamespace(viewer=viewer, register=register, qa=qa, qtbot=qtbot)
 
 
@@ -411,6 +413,21 @@ def test_keys_never_fire_while_one_types(docks, worklist, monkeypatch):
         assert field.text() == "123arxnp" and qa.reviewing.at == 0
         assert qa.reviewing.verdict() is None or qa.reviewing.verdict().answer is None
     assert qa.reviewing.verdicts_on_structures() == {}
+
+
+def test_a_dock_that_is_not_seen_takes_no_keys(docks, worklist, monkeypatch):
+    qa = docks.qa
+    qa.reviewing.open(str(worklist))
+    monkeypatch.setattr(qa, "isVisible", lambda: False)
+    for shortcut in qa.keys.values():
+        shortcut.activated.emit()
+    assert qa.reviewing.at == 0 and qa.reviewing.verdict() is None
+    monkeypatch.setattr(qa, "isVisible", lambda: True)
+    qa.panel.go_on.setChecked(False)
+    qa.keys["Alt+2"].activated.emit()
+    assert qa.reviewing.verdict().answer == "review"
+    qa.keys["Alt+Right"].activated.emit()
+    assert qa.reviewing.at == 1
 
 
 def test_a_note_stays_with_its_case(docks, worklist):

@@ -124,6 +124,8 @@ class LandmarksDock(QWidget):
         if result is None or (self._scene is not None and not _same_scans(result, self._scene)):
             self.landmarks = Landmarks()  # they belong to another pair
         self._scene = result
+        if view is None:
+            self.placing.forget()  # the window may be closing: its layers are not touched
         self.placing.show(result, self.landmarks)
         if result is None and self.place.isChecked():
             self.place.setChecked(False)

@@ -86,6 +86,10 @@ class Placing:
                 callbacks.remove(self._clicked)
         self.on = on
 
+    def forget(self) -> None:
+        """Leave the points to the window."""
+        self._layer = None
+
     def clear(self) -> None:
         """Take the points away."""
         if self._layer is not None and self._layer in self._viewer.layers:

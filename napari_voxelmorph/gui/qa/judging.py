@@ -62,7 +62,8 @@ class Judging(QObject):
             return
         if outcome is None or not _same_task(outcome, self._outcome):
             self.engine.forget(_LANE, _ALONE)
-            self.editing.end()
+            if self.present.view is not None:  # else the window may be closing
+                self.editing.end()
             self.judged, self.rows, self.edits = None, [], {}
         self._outcome = outcome
         if outcome is not None and outcome.pair.moving_labels is not None:

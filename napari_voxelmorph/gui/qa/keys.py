@@ -29,24 +29,36 @@ def is_typing(widget: QWidget | None = None) -> bool:
     )
 
 
-def add_keys(widget: QWidget, actions: dict[str, Callable[[], Any]]) -> dict[str, QShortcut]:
+def add_keys(
+    widget: QWidget, actions: dict[str, Callable[[], Any]], everywhere: bool = False
+) -> dict[str, QShortcut]:
     """Bind keys to a dock: they work while the focus is in it, but not in a text.
 
     Parameters
     ----------
     actions : dict
         Key, as Qt writes it ("N", "Ctrl+E") -> what it does.
+    everywhere : bool
+        Also while the focus is elsewhere in the window, such as on the canvas; as long as the
+        dock is seen.
     """
-    return {key: _shortcut(widget, key, action) for key, action in actions.items()}
+    context = (
+        Qt.ShortcutContext.WindowShortcut
+        if everywhere
+        else Qt.ShortcutContext.WidgetWithChildrenShortcut
+    )
+    return {key: _shortcut(widget, key, action, context) for key, action in actions.items()}
 
 
-def _shortcut(widget: QWidget, key: str, action: Callable[[], Any]) -> QShortcut:
+def _shortcut(
+    widget: QWidget, key: str, action: Callable[[], Any], context: Qt.ShortcutContext
+) -> QShortcut:
     shortcut = QShortcut(QKeySequence(key), widget)
-    shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+    shortcut.setContext(context)
     shortcut.setAutoRepeat(False)
 
     def press() -> None:
-        if not is_typing():
+        if widget.isVisible() and not is_typing():
             action()
 
     shortcut.activated.connect(press)

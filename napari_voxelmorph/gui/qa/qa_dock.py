@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
@@ -113,14 +114,15 @@ class QaDock(QWidget):
         when_destroyed(self, lambda: _leave(judging, reviewing, looking))
 
     def _bind_keys(self) -> None:
-        actions: dict[str, Any] = {
-            "N": lambda: self.reviewing.step(1),
-            "P": lambda: self.reviewing.step(-1),
-        }
+        onward, back = lambda: self.reviewing.step(1), lambda: self.reviewing.step(-1)
+        inside: dict[str, Any] = {"N": onward, "P": back}
+        everywhere: dict[str, Any] = {"Alt+Right": onward, "Alt+Left": back}
         for answer, (_, _, _, case_key, structure_key) in ANSWERS.items():
-            actions[case_key] = lambda answer=answer: self.verdicts.give(answer, False)
-            actions[structure_key] = lambda answer=answer: self.verdicts.give(answer, True)
-        self.keys = add_keys(self, actions)
+            case = partial(self.verdicts.give, answer, False)
+            inside[case_key] = everywhere[f"Alt+{case_key}"] = case
+            inside[structure_key] = partial(self.verdicts.give, answer, True)
+        # napari has keys of its own on the canvas: there ours go with Alt.
+        self.keys = add_keys(self, inside) | add_keys(self, everywhere, everywhere=True)
 
     # Numbers ------------------------------------------------------------------------------
 

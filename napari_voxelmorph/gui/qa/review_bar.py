@@ -59,8 +59,8 @@ class ReviewBar(QWidget):
         self.progress.setMaximumHeight(16)
         self.previous, self.next = QToolButton(), QToolButton()
         for button, text, help in (
-            (self.previous, "◀", "Previous case (P)"),
-            (self.next, "▶", "Next case (N)"),
+            (self.previous, "◀", "Previous case (P; on the canvas Alt+Left)"),
+            (self.next, "▶", "Next case (N; on the canvas Alt+Right)"),
         ):
             button.setText(text)
             button.setToolTip(help)

@@ -64,14 +64,12 @@ class VerdictPanel(QWidget):
         self.show_case(None, "", "Open a worklist to keep verdicts.")
 
     def _add_buttons(self, grid: QGridLayout, row: int, structure: bool) -> None:
-        for column, (answer, (words, sign, _, *keys)) in enumerate(ANSWERS.items(), 1):
+        for column, (answer, (words, sign, *_)) in enumerate(ANSWERS.items(), 1):
             button = QPushButton(f"{sign} {words}")
             button.setCheckable(True)
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             button.setMinimumHeight(24 if structure else 32)
-            what = "the selected structures" if structure else "the case"
-            button.setToolTip(f"{words} {what} (key {keys[structure]})")
             button.clicked.connect(
                 lambda *_, answer=answer, structure=structure: self.given.emit(answer, structure)
             )
@@ -106,7 +104,8 @@ class VerdictPanel(QWidget):
             button.setEnabled(not closed)
             words, _, _, *keys = ANSWERS[key]
             what = "the selected structures" if structure else "the case"
-            button.setToolTip(closed or f"{words} {what} (key {keys[structure]})")
+            also = "" if structure else f"; on the canvas Alt+{keys[0]}"
+            button.setToolTip(closed or f"{words} {what} (key {keys[structure]}{also})")
 
     def _mark(self, answer: str, structure: bool, on: bool) -> None:
         button = self.buttons[answer, structure]
