@@ -123,14 +123,16 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeJobs]:
 
 
 @pytest.fixture
-def empty_window(make_napari_viewer: Any, jobs: FakeJobs, qtbot: Any) -> Window:
-    """A dock in a window without layers."""
+def empty_window(make_napari_viewer: Any, jobs: FakeJobs, qtbot: Any) -> Iterator[Window]:
+    """A dock in a window without layers.  Its engine thread has ended before the window goes."""
     from napari_voxelmorph.gui.register.register_dock import RegisterDock
 
     viewer = make_napari_viewer()
     dock = RegisterDock(viewer)
     viewer.window.add_dock_widget(dock, name="Register", area="right")
-    return Window(viewer, dock, jobs, None, None)
+    yield Window(viewer, dock, jobs, None, None)
+    jobs.gate.set()
+    assert dock.engine.close(LONGEST_WAIT / 1000)
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def dock(fake, qtbot):
     qtbot.waitUntil(lambda: dock.recipe.start_from.count() == 2)
     yield dock
     fake.gate.set()
-    assert dock.engine.close(5)
+    assert dock.engine.close(60)
 
 
 @pytest.fixture
@@ -139,7 +139,9 @@ def in_window(fake, viewer, qtbot, tmp_path):
     """A dock in a napari window, with data chosen and found."""
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock, name="Train", area="right")
-    return with_data(dock, qtbot, tmp_path)
+    yield with_data(dock, qtbot, tmp_path)
+    fake.gate.set()
+    assert dock.engine.close(60)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from contextlib import suppress
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-_EVERY_MS = 500
+_EVERY_MS = 250
 #: Seconds between two collections of everything, which can take a third of a second.
 _FULL_AFTER = 30.0
 
