@@ -177,9 +177,27 @@ def test_measured_once_also_after_undo(panel, pair, at_once):
     rows.boxes["uncertainty"].click()
     first = work.spread
     view.update(pair.plain)
-    assert work.spread is None and not rows.boxes["uncertainty"].isEnabled()
+    assert work.spread is None
+    box = rows.boxes["uncertainty"]
+    assert box.isChecked() and box.isEnabled()  # what is on can be put off
+    box.click()
+    assert not box.isChecked() and not box.isEnabled()
     view.update(pair.result)
-    assert work.spread is first
+    assert work.spread is first and box.isEnabled()
+
+
+def test_a_tuned_result_gets_its_samples_by_itself(panel, pair, at_once, monkeypatch):
+    """A model for every λ at another λ: its posterior is one more pass away, not six runs."""
+    view, _, work, rows, *_ = panel
+    asked = []
+    measuring = "napari_voxelmorph.engine.uncertainty.measuring"
+    monkeypatch.setattr(f"{measuring}.has_posterior", lambda result: asked.append(result) or True)
+    monkeypatch.setattr(f"{measuring}.with_posterior", lambda result, device: pair.result)
+    view.update(pair.result)
+    rows.boxes["uncertainty"].click()
+    view.update(pair.plain)
+    assert work.spread.source == "samples" and view.spreads.is_measured(pair.plain)
+    assert asked.count(pair.plain) == 2  # by the window, and by the work itself
 
 
 def test_a_result_without_a_posterior_is_perturbed_when_asked(panel, pair, at_once):

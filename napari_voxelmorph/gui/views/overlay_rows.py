@@ -72,8 +72,9 @@ class OverlayRows(QWidget):
     def sync(self) -> None:
         """Show what the view shows."""
         for overlay, box in self.boxes.items():
-            box.setEnabled(self.view.can_show(overlay))
-            box.setChecked(self.view.is_overlay_on(overlay))
+            on = self.view.is_overlay_on(overlay)
+            box.setEnabled(on or self.view.can_show(overlay))
+            box.setChecked(on)
         for field, value in (
             (self.grid_spacing, self.view.settings.grid_spacing),
             (self.arrow_spacing, self.view.settings.arrow_spacing),

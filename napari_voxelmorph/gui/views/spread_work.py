@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from psygnal import Signal
 
+from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.gui.background.engine_thread import EngineThread
 from napari_voxelmorph.gui.views.views import PairView
 
@@ -45,6 +47,7 @@ class SpreadWork:
     ) -> None:
         self._view, self._engine, self._masks = view, engine, masks
         self._of: Registration | None = None
+        self._posteriors: WeakKeyDictionary[Registration, bool] = WeakKeyDictionary()
         #: What is being done, or why it could not be; for the window.
         self.progress, self.problem = "", ""
         view.changed.connect(self.consider)
@@ -76,10 +79,21 @@ class SpreadWork:
         result = self._view.registration
         if self._of is not None and self._of is not result:
             self._drop()
-        drawable = result is not None and result.posterior is not None
-        if drawable and self.is_shown and not self._view.spreads.is_measured(result):
+        wanted = self.is_shown and not self._view.spreads.is_measured(result)
+        if wanted and result is not None and self._has_posterior(result):
             self.estimate()
         self.changed.emit()
+
+    def _has_posterior(self, result: Registration) -> bool:
+        """Whether samples can be drawn, be it after another pass of the model; looked up once."""
+        if result not in self._posteriors:
+            from napari_voxelmorph.engine.uncertainty.measuring import has_posterior
+
+            try:
+                self._posteriors[result] = has_posterior(result)
+            except VoxelMorphError:  # the model is gone; `estimate` says so to who asks
+                self._posteriors[result] = False
+        return self._posteriors[result]
 
     def estimate(self) -> None:
         """Measure the result in view, whatever way there is."""
@@ -129,6 +143,8 @@ class SpreadWork:
         view.changed.emit()
 
     def _end(self, progress: str, problem: str) -> None:
+        if problem and self._of is not None:
+            self._posteriors[self._of] = False  # not again and again
         self._of = None
         self.progress, self.problem = progress, problem
         self.changed.emit()

@@ -211,8 +211,8 @@ class PairView:
         return any(self.stack.is_shown(role) for role in OVERLAYS[overlay])
 
     def set_overlay(self, overlay: str, on: bool) -> None:
-        """Show or hide an overlay; nothing happens when it has nothing to show."""
-        if self.can_show(overlay):
+        """Show or hide an overlay; nothing is shown when it has nothing to show."""
+        if self.can_show(overlay) or (self.has_pair and not on):
             self.layers.set_shown(OVERLAYS[overlay], on)
             if overlay in MAP_ROLES:
                 self.modes.one_map(overlay)
