@@ -124,7 +124,7 @@ class LabelCount:
             self.ids[present],
             (self._inside + self._outside)[present] * unit,
             deviation[present] * unit,
-            self.ids[label],
+            _smallest(self.ids)[label],
             probability,
             entropy,
         )
@@ -144,6 +144,11 @@ def _numbered(data: NDArray[np.generic]) -> tuple[NDArray[np.int64], NDArray[np.
     place = np.empty(ids.size, np.int32)
     place[order] = np.arange(ids.size)
     return ids[order], place[places[:-1]].reshape(data.shape)
+
+
+def _smallest(ids: NDArray[np.int64]) -> NDArray[np.integer]:
+    """The ids in the smallest type that holds them: a whole image of them is kept."""
+    return ids.astype(np.result_type(*(np.min_scalar_type(i) for i in (ids.min(), ids.max()))))
 
 
 def _band(labels: NDArray[np.int32], reach: float, spacing: tuple[float, ...]) -> NDArray[np.bool_]:

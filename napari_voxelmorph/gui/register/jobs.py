@@ -120,7 +120,9 @@ class RegistrationJobs:
         """
         registrar = self._ready(pair, config.device)
         registration = yield from _shown_ready(registrar.steps(config, start, stopped))
-        prepare_spread(registration)
+        for result in (registration, registration.unrefined):
+            if result is not None:
+                prepare_spread(result)
         if start is None:
             from napari_voxelmorph.engine.pair_checks import beginning
 
