@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_voxelmorph.cli.given_files import read_volume, split_volume
+from napari_voxelmorph.cli.more_results import label_names
 from napari_voxelmorph.cli.progress import Progress
 from napari_voxelmorph.cli.register import use_threads
 from napari_voxelmorph.cli.results import prepare_folder
@@ -31,7 +32,8 @@ def apply(arguments: argparse.Namespace) -> None:
     size = arguments.voxel_size
     grid = read_volume(arguments.onto, "image", size) if arguments.onto else None
     registration = _transform(arguments, items, grid)
-    way = Way(arguments.inverse, grid, arguments.mode, arguments.fill, size)
+    names = label_names(arguments.label_names)
+    way = Way(arguments.inverse, grid, arguments.mode, arguments.fill, size, names)
     with Progress(arguments.quiet) as progress:
         for step in carry_over(registration, items, way):
             progress(step)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_voxelmorph.engine.geometry.volume import Volume
@@ -12,10 +13,11 @@ from napari_voxelmorph.engine.registration import Registration
 
 @dataclass(frozen=True)
 class MoreResults:
-    """Names of formats of transforms, and whether DICOM is wanted."""
+    """Names of formats of transforms, whether DICOM is wanted, and what labels are called in it."""
 
     formats: tuple[str, ...] = ()
     dicom: bool = False
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 NO_MORE = MoreResults()
@@ -28,7 +30,15 @@ def more_results(arguments: argparse.Namespace) -> MoreResults:
     formats = tuple(dict.fromkeys(arguments.transform_format))
     for name in formats:
         format_of(name)
-    return MoreResults(formats, arguments.dicom)
+    return MoreResults(formats, arguments.dicom, label_names(arguments.label_names))
+
+
+def label_names(path: str | None) -> dict[int, str]:
+    """What the labels of a table are called; nothing without one."""
+    from napari_voxelmorph.engine.files.label_tables import load_label_table
+
+    table = load_label_table(path) if path else {}
+    return {number: label.name for number, label in table.items()}
 
 
 def check(wanted: MoreResults, fixed: Volume, moving: Volume, labels: bool) -> None:
@@ -66,5 +76,6 @@ def write(
         save_dicom(result.moved, result.fixed, result.moving, written["moved_dicom"])
         if moved_labels is not None:
             written["moved_labels_dicom"] = folder / "moved_labels.dcm"
-            save_segmentation(moved_labels, result.fixed, written["moved_labels_dicom"])
+            path = written["moved_labels_dicom"]
+            save_segmentation(moved_labels, result.fixed, path, wanted.names)
     return written

@@ -87,6 +87,7 @@ def _add_results(parser: argparse.ArgumentParser) -> None:
         help="also write the moved image as a DICOM series, moved labels as DICOM SEG; the fixed "
         "image must be a DICOM series",
     )  # fmt: skip
+    _add_label_names(group)
 
 
 def _add_apply(commands: Any) -> None:
@@ -122,6 +123,7 @@ def _add_apply(commands: Any) -> None:
         help="write images as DICOM series and segmentations as DICOM SEG; the image whose grid "
         "they get must be DICOM",
     )  # fmt: skip
+    _add_label_names(parser)
     others = parser.add_argument_group("transform files of other programs")
     others.add_argument(
         "--then", metavar="TRANSFORM", action="append", default=[],
@@ -195,6 +197,13 @@ def _add_voxel_size(parser: Any) -> None:
         "--voxel-size", type=float, metavar="MM",
         help="read all images on a coarser grid, for files that are too large: blocks of voxels "
         "of at least this size become one",
+    )  # fmt: skip
+
+
+def _add_label_names(parser: Any) -> None:
+    parser.add_argument(
+        "--label-names", metavar="FILE", help="what labels are called in DICOM SEG: a FreeSurfer or "
+        "Slicer table, ITK-SNAP labels, a BIDS dseg.tsv, or CSV",
     )  # fmt: skip
 
 

@@ -134,9 +134,12 @@ def test_register_writes_transforms_and_dicom(tmp_path: Path, folder: Path, caps
     dicom_series(pair.fixed, tmp_path / "dicom")
     files.save(pair.moving, tmp_path / "moving.nii.gz")
     files.save(pair.moving_labels, tmp_path / "seg.nii.gz")
+    number = int(np.unique(pair.moving_labels.data)[1])
+    (tmp_path / "names.csv").write_text(f"id,name\n{number},Nucleus of names\n")
     command = ["register", str(tmp_path / "dicom"), str(tmp_path / "moving.nii.gz"), "--quiet",
                "--out", str(tmp_path / "out"), "--iterations", "5,3", "--resolution", "8", "--dicom",
                "--moving-labels", str(tmp_path / "seg.nii.gz"),
+               "--label-names", str(tmp_path / "names.csv"),
                "--transform-format", "itk-composite", "--transform-format", "fsl"]  # fmt: skip
     assert main(command) == 0
     out = tmp_path / "out"
@@ -150,7 +153,9 @@ def test_register_writes_transforms_and_dicom(tmp_path: Path, folder: Path, caps
     series = files.load(out / "moved_dicom")
     assert series.shape == pair.fixed.shape
     np.testing.assert_allclose(series.affine, session.fixed.affine, atol=1e-3)
-    assert pydicom.dcmread(out / "moved_labels.dcm").Modality == "SEG"
+    seg = pydicom.dcmread(out / "moved_labels.dcm")
+    assert seg.Modality == "SEG"
+    assert "Nucleus of names" in [segment.SegmentLabel for segment in seg.SegmentSequence]
     # `apply` writes DICOM too, from the session alone.
     given = [str(tmp_path / "moving.nii.gz"), str(tmp_path / "seg.nii.gz")]
     apply = ["apply", str(out), "--dicom", "--out", str(tmp_path / "more"), "--quiet"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Way:
         Value where the source has no voxels.
     voxel_size : float, optional
         Read the sources on a coarser grid (see `files.load`).
+    names : mapping
+        What label ids mean, for DICOM SEG.
     """
 
     inverse: bool = False
@@ -51,6 +53,7 @@ class Way:
     mode: str | None = None
     fill: float = 0.0
     voxel_size: float | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def _write(
     if not item.dicom:
         save(moved, item.out)
     elif volume.kind == "labels":
-        save_segmentation(moved, target, item.out)
+        save_segmentation(moved, target, item.out, way.names)
     else:
         save_dicom(moved, target, volume, item.out)
 
