@@ -13,7 +13,8 @@ from napari_voxelmorph.gui.views.views import PairView
 
 _ESTIMATE_TIP = (
     "This result has no posterior: register again from a few slightly other starts, with few "
-    "iterations, and show how far the answers differ.\n" + OF_STARTS
+    "iterations, and show how far the answers differ. Against known answers it came out up to five "
+    "times too small.\n" + OF_STARTS
 )
 
 
