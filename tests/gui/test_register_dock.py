@@ -7,8 +7,9 @@ import threading
 import numpy as np
 import pytest
 from napari.layers import Layer
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel
+from qtpy.QtCore import QPoint, QSize, Qt
+from qtpy.QtGui import QResizeEvent
+from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.gui.views.display import layer_from_volume
@@ -288,3 +289,19 @@ def test_landmarks_of_different_number_are_explained(qtbot, window):
 def table(window):
     labels = window.dock.result.table.findChildren(QLabel)
     return " ".join(label.text() for label in labels)
+
+
+def test_a_result_stays_in_sight_when_another_dock_takes_room(qtbot, window):
+    dock = window.dock
+    run_to_end(qtbot, window)
+    area, buttons = dock.scroll_area, dock.result.buttons
+    qtbot.waitUntil(lambda: not dock._laid_out.isActive())
+    area.verticalScrollBar().setValue(0)
+    QApplication.sendEvent(dock, QResizeEvent(QSize(380, 500), QSize(380, 700)))
+    assert dock._laid_out.isActive()
+    qtbot.waitUntil(lambda: not dock._laid_out.isActive())
+    assert area.viewport().rect().contains(buttons.mapTo(area.viewport(), QPoint(0, 0)))
+    # Later the scroll bar is the user's.
+    dock._in_sight_until = 0.0
+    QApplication.sendEvent(dock, QResizeEvent(QSize(380, 500), QSize(380, 700)))
+    assert not dock._laid_out.isActive()

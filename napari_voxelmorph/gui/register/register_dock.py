@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, QTimer
@@ -39,6 +40,8 @@ from napari_voxelmorph.gui.views.views import PairView
 
 _CHECK_AFTER_MS = 150
 _LAID_OUT_MS = 200
+#: So long after a result has come, other docks may still take room from this one (seconds).
+_SETTLES = 5.0
 _WELCOME = (
     "Choose two scans, press Register, and judge the result by eye.\n\n"
     "The moving image is brought onto the fixed one. Nothing is changed in your files, and the "
@@ -89,9 +92,18 @@ class RegisterDock(QWidget):
             if session is not None:
                 self.runner.adopt(session)
 
+    #: Until then the result stays in sight when the dock becomes lower.
+    _in_sight_until = 0.0
+
     def sizeHint(self) -> QSize:
         """Wide enough to read, narrow enough for a laptop."""
         return QSize(380, 700)
+
+    def resizeEvent(self, event: Any) -> None:
+        """Scroll to a result that has just come once more: the λ strip opens with it."""
+        super().resizeEvent(event)
+        if time.monotonic() < self._in_sight_until:
+            self._laid_out.start(_LAID_OUT_MS)
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(360)
@@ -185,6 +197,7 @@ class RegisterDock(QWidget):
         outcome = self.runner.history.present
         if outcome is not None and outcome.registration.field is not None and not self._tuned:
             self.tune()
+        self._in_sight_until = time.monotonic() + _SETTLES
         self._laid_out.start(_LAID_OUT_MS)
 
     def tune(self) -> None:
