@@ -302,6 +302,51 @@ def test_discarding_goes_back_to_what_was_computed(shown):
     assert qa.tools.edit.text() == "Correct"
 
 
+def correct(qa: Any) -> Any:
+    """Give one voxel of the background to label 17."""
+    qa.tools.edit.click()
+    painted = qa.judging.editing.layer
+    painted.data_setitem((np.array([1]), np.array([1]), np.array([1])), np.array([17]))
+    qa.judging.editing.edited.emit()
+    assert set(qa.judging.edits) == {17}
+    return painted
+
+
+def test_corrections_are_never_lost_to_another_pair(shown):
+    painted = correct(shown.qa)
+    made = scene(5)
+    shown.register.runner.take_up(outcome_of(made))
+    assert painted in shown.viewer.layers and not painted.visible
+    assert shown.qa.judging.editing.layer is None and shown.qa.judging.edits == {}
+    assert len(shown.qa.judging.rows) == 3
+
+
+def test_corrections_that_could_not_be_kept_stay_in_the_window(docks, worklist):
+    qa = docks.qa
+    qa.reviewing.open(str(worklist))
+    painted = correct(qa)
+    worklist.with_name("list.review").write_text("in the way")
+    qa.reviewing.step(1)
+    assert qa.reviewing.at == 1 and painted in docks.viewer.layers
+    qa.judging.on_kept("A")  # written at last
+    assert painted not in docks.viewer.layers
+
+
+def test_corrections_of_a_case_are_kept_on_disk(docks, worklist):
+    qa = docks.qa
+    qa.reviewing.open(str(worklist))
+    computed = qa.judging.judged.moved.labels
+    painted = correct(qa)
+    corrected = qa.judging.judged.moved.labels
+    qa.bar.next.click()
+    assert painted not in docks.viewer.layers and qa.judging.edits == {}
+    (path,) = (worklist.with_name("list.review") / "corrected").glob("A_*.nii.gz")
+    kept = load(path, "labels")
+    np.testing.assert_array_equal(kept.data, corrected)
+    assert (kept.data != computed).sum() == 1
+    np.testing.assert_allclose(kept.affine, np.diag([-1.0, 1.0, 2.0, 1.0]))
+
+
 # Cases ------------------------------------------------------------------------------------
 
 

@@ -63,7 +63,7 @@ def keep_findings(folder: Path, findings: Findings) -> None:
         When they cannot be written.
     """
     place = Path(folder) / _FOLDER
-    name = _file_name(findings.case)
+    name = file_name(findings.case)
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -90,7 +90,7 @@ def kept_findings(folder: Path, case: str) -> Findings | None:
     FileFormatError
         When the file is damaged.
     """
-    path = Path(folder) / _FOLDER / f"{_file_name(case)}.json"
+    path = Path(folder) / _FOLDER / f"{file_name(case)}.json"
     if not path.is_file():
         return None
     with reading(path, _WHAT):
@@ -117,7 +117,7 @@ def _found(entry: Mapping[str, Any], folder: Path) -> Found:
     )
 
 
-def _file_name(case: str) -> str:
+def file_name(case: str) -> str:
     """A safe file name; different cases get different ones."""
     plain = re.sub(r"[^A-Za-z0-9-]+", "-", case).strip("-")[:60] or "case"
     return f"{plain}_{hashlib.sha256(case.encode()).hexdigest()[:8]}"

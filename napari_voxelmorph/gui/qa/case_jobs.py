@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 _PICTURES = 4
 
 
+def keep_corrected(folder: Path, case: str, judged: Judged) -> Path:
+    """Write a corrected segmentation beside the verdicts; returns where."""
+    from napari_voxelmorph.engine.files import save
+    from napari_voxelmorph.engine.files.writing import output_error
+    from napari_voxelmorph.engine.review.kept import file_name
+
+    place = folder / "corrected"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(place, error) from error
+    path = place / f"{file_name(case)}.nii.gz"
+    fixed = judged.outcome.registration.fixed
+    save(fixed.with_data(judged.moved.labels, kind="labels", name=f"{case}, corrected"), path)
+    return path
+
+
 def keep_case(
     folder: Path, case: str, judged: Judged, rows: Sequence[Row], edits: dict[int, str]
 ) -> None:

@@ -33,6 +33,7 @@ class Editing(QObject):
         self._viewer = viewer
         self._grid: DisplayGrid | None = None
         self.layer: Labels | None = None
+        self._released: dict[str, Labels] = {}
         self._rest = Ticker(viewer, self.edited.emit, _AFTER_MS)
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -76,6 +77,26 @@ class Editing(QObject):
         """Paint with a label from now on."""
         if self.layer is not None:
             self.layer.selected_label = label
+
+    def release(self, case: str = "") -> None:
+        """Leave the layer, with what was corrected, to the window; until `drop(case)`."""
+        layer = self.layer
+        if layer is None:
+            return
+        for event in (layer.events.paint, layer.events.labels_update, layer.events.data):
+            event.disconnect(self._on_paint)
+        self._rest.stop()
+        layer.visible = False
+        if case:
+            self._released[case] = layer
+        self.layer, self._grid = None, None
+        self.changed.emit()
+
+    def drop(self, case: str) -> None:
+        """Take a released layer away: what was corrected is on the disk."""
+        layer = self._released.pop(case, None)
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
 
     def end(self) -> None:
         """Take the layer away."""

@@ -49,6 +49,8 @@ class Judging(QObject):
         self.edits: dict[int, str] = {}
         self.names: dict[int, LabelName] = {}
         self.nearest = False
+        #: The case whose corrections are being written, and whether they are on the disk.
+        self.keeping, self.kept = "", False
         self._outcome: Outcome | None = None
         self.present.changed.connect(self.follow)
         self.editing.edited.connect(self._measure)
@@ -62,13 +64,26 @@ class Judging(QObject):
             return
         if outcome is None or not _same_task(outcome, self._outcome):
             self.engine.forget(_LANE, _ALONE)
-            if self.present.view is not None:  # else the window may be closing
-                self.editing.end()
+            self._leave_layer()
             self.judged, self.rows, self.edits = None, [], {}
         self._outcome = outcome
         if outcome is not None and outcome.pair.moving_labels is not None:
             self._measure()
         self.changed.emit()
+
+    def on_kept(self, case: str) -> None:
+        """The corrections of a case are on the disk."""
+        self.kept = self.kept or case == self.keeping
+        self.editing.drop(case)
+
+    def _leave_layer(self) -> None:
+        """The corrected layer goes only when nothing in it can be lost."""
+        if self.present.view is None:  # the window may be closing: its layers are not touched
+            return
+        if self.edits and not self.kept:
+            self.editing.release(self.keeping)
+        else:
+            self.editing.end()
 
     @property
     def outcome(self) -> Outcome | None:
@@ -114,6 +129,7 @@ class Judging(QObject):
         self.judged = judged
         self.rows = self._rows(judged, own)
         self.edits = edits_of(judged)
+        self.keeping, self.kept = "", False
         self.engine.submit(
             lambda: self.jobs.look_alone(judged), lane=_ALONE, gives_way=1,
             on_done=self._on_alone, on_error=self._on_error,

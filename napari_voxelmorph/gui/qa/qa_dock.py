@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
@@ -108,6 +109,7 @@ class QaDock(QWidget):
         tools.edit_asked.connect(self._on_edit)
         tools.names_asked.connect(self._ask_names)
         tools.nearest_chosen.connect(judging.set_nearest)
+        reviewing.corrected.connect(self._on_corrected)
         self.bar.told.connect(lambda text: self.message.show_text("done", text))
         self.bar.pdf_asked.connect(self._print)
         judging, reviewing, looking = self.judging, self.reviewing, self.looking
@@ -241,6 +243,10 @@ class QaDock(QWidget):
         if found is not None:
             self.judging.names = dict(found.names)
             show_case(self.viewer, found)
+
+    def _on_corrected(self, case: str, path: Path) -> None:
+        self.judging.on_kept(case)
+        self.message.show_text("done", f"The corrected segmentation is kept in {path}")
 
     def _print(self, path: str) -> None:
         worklist = self.reviewing.worklist

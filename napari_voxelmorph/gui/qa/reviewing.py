@@ -13,7 +13,7 @@ from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.gui.background import memory
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.plain_words import sentence_and_details
-from napari_voxelmorph.gui.qa.case_jobs import keep_case
+from napari_voxelmorph.gui.qa.case_jobs import keep_case, keep_corrected
 from napari_voxelmorph.gui.qa.qa_jobs import Judged
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Reviewing(QObject):
     #: A case has been read: `OpenCase`.
     opened = Signal(object)
     failed = Signal(str, str)
+    #: A corrected segmentation was written: case, path.
+    corrected = Signal(str, object)
 
     def __init__(self, viewer: Any, parent: QObject) -> None:
         super().__init__(parent)
@@ -212,6 +214,16 @@ class Reviewing(QObject):
         self.engine.submit(
             lambda: keep_case(folder, case, judged, listed, edits), lane=f"{_KEEP} {case}",
             on_error=self._on_error,
+        )  # fmt: skip
+
+    def keep_corrected(self, judged: Judged) -> None:
+        """Keep the corrected segmentation of the open case."""
+        if self.worklist is None or self.case is None:
+            return
+        folder, case = self.worklist.folder, self.case.name
+        self.engine.submit(
+            lambda: keep_corrected(folder, case, judged), lane=f"corrected {case}",
+            on_done=lambda path: self.corrected.emit(case, path), on_error=self._on_error,
         )  # fmt: skip
 
     def write(self, path: str, done: Any) -> None:

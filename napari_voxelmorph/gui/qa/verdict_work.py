@@ -23,9 +23,23 @@ class VerdictWork:
         dock.reviewing.changed.connect(self.show)
         dock.panel.given.connect(self.give)
         dock.panel.noted.connect(self._on_note)
-        dock.reviewing.leaving.connect(dock.panel.flush)
+        dock.reviewing.leaving.connect(self._on_leaving)
         dock.model.noted.connect(self._on_structure_note)
         dock.table.selectionModel().selectionChanged.connect(lambda *_: self.show_selected())
+
+    def _on_leaving(self) -> None:
+        """What was typed and painted belongs to the case that is being left."""
+        self._dock.panel.flush()
+        self._keep_corrected()
+
+    def _keep_corrected(self) -> None:
+        judging = self._dock.judging
+        case = self._reviewing.case
+        if case is None or judging.judged is None or not judging.edits:
+            return
+        if judging.keeping != case.name:
+            judging.keeping = case.name
+            self._reviewing.keep_corrected(judging.judged)
 
     def give(self, answer: str, structures: bool) -> None:
         """Accept, review or reject the case, or the selected structures; again: take it back."""
@@ -44,6 +58,7 @@ class VerdictWork:
         judging = dock.judging
         if judging.judged is not None:
             self._reviewing.keep(judging.judged, judging.rows, judging.edits)
+            self._keep_corrected()
         if not same and dock.panel.go_on.isChecked():
             # In the next turn: the button shows the verdict first.
             QTimer.singleShot(0, lambda: self._reviewing.step(1))
