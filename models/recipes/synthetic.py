@@ -62,7 +62,7 @@ _HARDER: dict[str, Any] = {"easiest": 0.3, "hardest": 1.0, "ramp": 3000, "seed":
 _HARD: dict[str, Any] = {"easiest": 1.0, "hardest": 1.0, "ramp": 0, "seed": 2}
 _SURE = replace(
     _HYPER, fit="uncertainty", segmentation_weight=30.0, smoothness=15.0, average=0.0,
-    learning_rate=3e-4, steps=500, decay="cosine",
+    learning_rate=2e-3, steps=500, decay="cosine",
 )  # fmt: skip
 
 

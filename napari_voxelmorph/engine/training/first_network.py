@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from napari_voxelmorph.engine.checkpoints import load_model
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.losses.variational import trace_factor
 from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.architecture import PRESETS
 from napari_voxelmorph.engine.networks.hyper import add_hypernetwork
@@ -17,6 +19,7 @@ from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.shelf import find
 from napari_voxelmorph.engine.training.conditions import INPUTS
 from napari_voxelmorph.engine.training.config import TrainingConfig
+from napari_voxelmorph.engine.training.objective import posterior_smoothing
 from napari_voxelmorph.engine.training.samples import PairSource
 from napari_voxelmorph.engine.training.saving import model_of_run
 
@@ -50,14 +53,14 @@ def first_network(source: PairSource, config: TrainingConfig) -> RegistrationNet
         network.architecture = replace(architecture, hyper=inputs)
         add_hypernetwork(network, inputs, architecture.rank, generator)
     if config.fit == "uncertainty":
-        return _only_uncertainty(network, generator)
+        return _only_uncertainty(network, config, generator)
     return network.requires_grad_(True)
 
 
 def _only_uncertainty(
-    network: RegistrationNetwork, generator: torch.Generator
+    network: RegistrationNetwork, config: TrainingConfig, generator: torch.Generator
 ) -> RegistrationNetwork:
-    """The same field, and a log-variance that alone is to be trained."""
+    """The same field, and a log-variance that alone is to be trained; it starts at the prior's."""
     if network.architecture.output != "velocity":
         raise InputError(
             "The uncertainty is that of a velocity, and this model gives a displacement: start "
@@ -68,9 +71,22 @@ def _only_uncertainty(
         network = build(replace(former.architecture, probabilistic=True), generator)
         missing = network.load_state_dict(former.state_dict(), strict=False).missing_keys
         assert all("log_variance" in name for name in missing)
+        _start_at_prior(network, config)
     for name, parameter in network.named_parameters():
         parameter.requires_grad_("log_variance" in name.split("."))
     return network
+
+
+@torch.no_grad()
+def _start_at_prior(network: RegistrationNetwork, config: TrainingConfig) -> None:
+    """Biases for which the divergence is least where the images say nothing: ``d² = 1 / (λ κ)``."""
+    ndim = network.architecture.ndim
+    smoothing = posterior_smoothing(config, ndim)
+    weight = trace_factor(smoothing, ndim) if smoothing > 0 else 2 * ndim
+    for name, parameter in network.named_parameters():
+        parts = name.split(".")
+        if "log_variance" in parts and "bias" in parts and "directions" not in parts:
+            parameter.fill_(-math.log(max(config.smoothness, 1e-6) * weight))
 
 
 def _check_suits(network: RegistrationNetwork, card: ModelCard, source: PairSource) -> None:
