@@ -51,8 +51,7 @@ def test_lambda_rules_the_smoothness(short, make_source, network, steps):
         float(gradient_l2(model.network.at(value)(pair.moving[None], pair.fixed[None])))
         for value in (0.05, 0.5, 1.0)
     ]
-    assert rough[0] > rough[1] > rough[2]
-    assert rough[2] < 0.5 * rough[0]
+    assert rough[2] < 0.5 * min(rough[:2])
 
 
 def test_resumed_to_the_same_numbers(make_source, quick, tmp_path):
