@@ -57,13 +57,9 @@ def main() -> None:
         created="",
     )
     folder = SHELF / options.name
-    notes = folder / "README.md"
-    kept = notes.read_text(encoding="utf-8") if notes.is_file() else ""
     # Half precision: half the download, and far finer than what the weights decide.
     save_model(network.half(), card, folder)
     (folder / "weights.safetensors").chmod(0o644)
-    if kept:
-        notes.write_text(kept, encoding="utf-8")
     size = sum(p.stat().st_size for p in folder.iterdir()) / 1e6
     print(f"{folder}: {size:.1f} MB")
 

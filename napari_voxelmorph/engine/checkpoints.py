@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ from napari_voxelmorph.engine.model_card import FORMAT, SCHEMA, ModelCard, from_
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
 from napari_voxelmorph.engine.networks.registry import build
 
-INDEX, WEIGHTS = "model.json", "weights.safetensors"
+INDEX, WEIGHTS, NOTES = "model.json", "weights.safetensors", "README.md"
 _WHAT = "a napari-voxelmorph model"
 LARGEST_INDEX = 4 * 2**20
 #: What the list of tensors in front of the weights may take.
@@ -66,12 +67,20 @@ def save_model(
             )
     with folder_writing(folder, INDEX) as temporary:
         save_file(tensors, temporary / WEIGHTS)
+        _keep_notes(Path(folder), temporary)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         digest = _sha256(temporary / WEIGHTS)
         card = replace(card, created=card.created or now, sha256=digest)
         text = to_text(card)
         (temporary / INDEX).write_text(text, encoding="utf-8")
     return card
+
+
+def _keep_notes(folder: Path, temporary: Path) -> None:
+    """What somebody has written about an earlier state of the model stays with it."""
+    notes = folder / NOTES
+    if notes.is_file() and not notes.is_symlink():
+        shutil.copyfile(notes, temporary / NOTES)
 
 
 def load_model(folder: str | os.PathLike[str]) -> tuple[RegistrationNetwork, ModelCard]:

@@ -219,3 +219,12 @@ def test_the_shelf(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_package_has_a_shelf() -> None:
     assert any((folder / "README.md").is_file() for folder in package_folders())
+
+
+def test_notes_about_a_model_stay_with_it(tmp_path: Path) -> None:
+    network = build(SMALL, torch.Generator().manual_seed(0))
+    save_model(network, ModelCard("noted", SMALL), tmp_path / "noted")
+    (tmp_path / "noted" / "README.md").write_text("measured by hand", encoding="utf-8")
+    save_model(network, ModelCard("noted", SMALL), tmp_path / "noted")
+    assert (tmp_path / "noted" / "README.md").read_text(encoding="utf-8") == "measured by hand"
+    load_model(tmp_path / "noted")
