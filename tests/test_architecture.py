@@ -169,14 +169,18 @@ def test_the_whole_engine_loads_without_a_screen() -> None:
     code = f"import sys, importlib; [importlib.import_module(m) for m in {engine}]; " + (
         f"print(*sorted({{m.split('.')[0] for m in sys.modules}} & {SCREEN}))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False
+    )
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "", f"the engine loaded {run.stdout}"
 
 
 def test_importing_the_package_is_light() -> None:
     code = "import sys, napari_voxelmorph; print(*sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True
+    )
     loaded = {name.split(".")[0] for name in run.stdout.split()}
     assert not loaded & (SCREEN | {"torch", "numpy", "scipy", "numba", "nibabel", "SimpleITK"})
 

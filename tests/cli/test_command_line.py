@@ -53,7 +53,9 @@ def result(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "napari_voxelmorph.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=False, **options
+    )
 
 
 # -- help, version, usage ---------------------------------------------------------------
@@ -66,7 +68,9 @@ def test_help_is_quick_and_loads_nothing_heavy(command: list[str]) -> None:
         f"try: main({[*command, '--help']})\nexcept SystemExit as e: assert e.code == 0\n"
         "print(sorted({'torch', 'numpy', 'napari', 'qtpy', 'scipy', 'numba'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True
+    )
     assert done.stdout.splitlines()[-1] == "[]"
     assert "napari-voxelmorph" in done.stdout
 
@@ -420,6 +424,7 @@ def test_interrupt_is_130_and_clean(number: int, tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
         # Tests that run in the background (nohup, a shell's &) inherit SIGINT as ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

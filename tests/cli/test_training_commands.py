@@ -114,7 +114,10 @@ def test_interrupted_and_resumed(scans: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "napari_voxelmorph.cli", "train"]
     given = ["--steps", "100000", "--validate-every", "100000", *QUICK]
     process = subprocess.Popen(
-        [*command, str(scans), "--out", str(run), *given], stderr=subprocess.PIPE, text=True
+        [*command, str(scans), "--out", str(run), *given],
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
     )
     history = run / "history.jsonl"
     deadline = time.monotonic() + 120
@@ -171,7 +174,13 @@ def test_two_processes(scans: Path, tmp_path: Path) -> None:
     command += ["--steps", "3", "--validate-every", "3", "--threads", "1", *QUICK]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=environment, timeout=300
+        command,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        env=environment,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("The training is finished.") == 1

@@ -72,7 +72,7 @@ def built(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """A wheel made from an sdist, as pip and PyPI do it."""
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     return {"wheel": next(out.glob("*.whl")), "sdist": next(out.glob("*.tar.gz"))}
 
@@ -91,17 +91,24 @@ def install_and_check(python: Path, what: list[str], home: Path) -> None:
     clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     options = ["--no-deps", "--no-index", "--no-build-isolation", "--ignore-installed", "--quiet"]
     pip = [str(python), "-m", "pip", "install", *options, *what]
-    run = subprocess.run(pip, capture_output=True, text=True, env=clean, cwd="/", check=False)
+    run = subprocess.run(
+        pip, capture_output=True, text=True, encoding="utf-8", env=clean, cwd="/", check=False
+    )
     assert run.returncode == 0, run.stdout + run.stderr
     run = subprocess.run(
         [str(python), "-c", CHECK, str(home)],
-        capture_output=True, text=True, env=clean, cwd="/", check=False,
+        capture_output=True, text=True, encoding="utf-8", env=clean, cwd="/", check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "fine"
     script = python.parent / "napari-voxelmorph"
     run = subprocess.run(
-        [str(script), "--version"], capture_output=True, text=True, env=clean, check=False
+        [str(script), "--version"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=clean,
+        check=False,
     )
     assert run.stdout.startswith("napari-voxelmorph "), run.stderr
 

@@ -32,9 +32,12 @@ def side_widths(viewer: Any) -> dict[QDockWidget, int]:
     window = getattr(getattr(viewer, "window", None), "_qt_window", None)
     if window is None:
         return {}
+    return {dock: _width(dock) for dock in _at_the_sides(window)}
+
+
+def _at_the_sides(window: QMainWindow) -> list[QDockWidget]:
     sides = Qt.DockWidgetArea.LeftDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea
-    docks = window.findChildren(QDockWidget)
-    return {dock: _width(dock) for dock in docks if window.dockWidgetArea(dock) & sides}
+    return [d for d in window.findChildren(QDockWidget) if window.dockWidgetArea(d) & sides]
 
 
 def _width(dock: QDockWidget) -> int:
@@ -74,7 +77,8 @@ def put_below(widget: QWidget, widths: dict[QDockWidget, int]) -> bool:
     if window.dockWidgetArea(dock) != below:
         window.addDockWidget(below, dock)
         window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
-        there = [other for other in window.findChildren(QDockWidget) if other.isVisible()]
-        sides = [other for other in there if other in widths]
-        window.resizeDocks(sides, [widths[o] for o in sides], Qt.Orientation.Horizontal)
+        sides = [other for other in _at_the_sides(window) if other.isVisible()]
+        # One that came after the measuring has the width that it asks for.
+        wanted = [widths.get(other, other.sizeHint().width()) for other in sides]
+        window.resizeDocks(sides, wanted, Qt.Orientation.Horizontal)
     return True

@@ -42,6 +42,7 @@ def two_processes(*arguments):
             | {"RANK": str(r), "LOCAL_RANK": str(r), "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
         )
         for r in range(2)
     ]
