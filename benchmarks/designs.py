@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from papers import DATA, hippocampus, judged
 from tables import table
+from trained import DATA, hippocampus, judged
 
 from napari_voxelmorph.engine.checkpoints import load_model, save_model
 from napari_voxelmorph.engine.model_card import ModelCard

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-from napari_voxelmorph.engine.checkpoints import load_model, save_model
+from napari_voxelmorph.engine.checkpoints import WEIGHTS, load_model, save_model
 from napari_voxelmorph.engine.config import DEFAULT, RegistrationConfig
 from napari_voxelmorph.engine.files import load
 from napari_voxelmorph.engine.geometry.field import Field
@@ -231,6 +231,9 @@ def store(name: str, tau: float, scores: dict[str, float]) -> None:
     scores = {f"uncertainty_{key}": value for key, value in scores.items() if np.isfinite(value)}
     # What was measured was already scaled by the temperature that the model had.
     card = replace(card, temperature=card.temperature * tau, scores={**card.scores, **scores})
+    numbers = sum(p.numel() for p in network.parameters())
+    if (folder / WEIGHTS).stat().st_size < 3 * numbers:  # was kept in half precision
+        network = network.half()
     save_model(network, card, folder)
     print(f"stored in {folder}: temperature {card.temperature:.3f}")
 

@@ -26,7 +26,9 @@ from typing import Any
 
 import torch
 
+from napari_voxelmorph.engine.checkpoints import load_model, save_model
 from napari_voxelmorph.engine.errors import VoxelMorphError
+from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.data.synthetic import synthetic_source
 from napari_voxelmorph.engine.training.loop import train
@@ -123,6 +125,16 @@ def main() -> None:
         raise SystemExit(str(error)) from None
 
 
+def on_grid(former: Path, space: Space, folder: Path) -> Path:
+    """The former stage's model, meant for this stage's grid: from coarse to fine on purpose."""
+    network, card = load_model(former)
+    if card.space.spacing == space.spacing:
+        return former
+    target = folder.with_name(f"{folder.name}-from")
+    save_model(network, replace(card, space=space), target)
+    return target
+
+
 def run(stage: Stage, folder: Path, former: Path | None, options: argparse.Namespace) -> None:
     """Train one stage, or what is left of it."""
     data = dict(stage.data)
@@ -136,7 +148,7 @@ def run(stage: Stage, folder: Path, former: Path | None, options: argparse.Names
         shutil.rmtree(folder)  # stopped before its first checkpoint
     config = replace(stage.config, device=options.device)
     if former is not None:
-        config = replace(config, start_from=str(former))
+        config = replace(config, start_from=str(on_grid(former, source.space, folder)))
     if options.steps:
         config = replace(config, steps=options.steps)
     with closing(train(source, config, folder, resume=resume)) as steps:

@@ -6,6 +6,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QFrame,
     QLabel,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -13,6 +14,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_voxelmorph.gui.background import memory
+
+
+def scrolling(content: QWidget) -> QScrollArea:
+    """Room for more than a dock is high; never wider than the dock."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    return area
 
 
 class Section(QWidget):

@@ -4,39 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from napari_voxelmorph.engine.files.bids import BidsFile
 from napari_voxelmorph.engine.review.case import Case
 
 _SCANS = ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "UNIT1", "bold", "ct")
 _SUFFIXES = (".nii.gz", ".nii")
-#: Entities that say whose scan it is, and in which space it lies.
-_VISIT = ("sub", "ses", "run")
-#: These spaces are that of the scan itself.
-_OWN = ("", "orig", "individual", "native", "T1w", "anat")
 _MANUAL = ("manual", "reference", "gold")
 _DEEPEST = 8
-
-
-@dataclass(frozen=True)
-class _File:
-    path: Path
-    suffix: str
-    entities: dict[str, str]
-
-    @property
-    def visit(self) -> tuple[str, ...]:
-        return tuple(self.entities.get(e, "") for e in _VISIT)
-
-    @property
-    def space(self) -> str:
-        space = self.entities.get("space", "")
-        return "" if space in _OWN else space
-
-    @property
-    def is_manual(self) -> bool:
-        return self.entities.get("desc", "").lower() in _MANUAL
 
 
 def cases_of_bids(folder: Path) -> list[Case]:
@@ -47,13 +23,13 @@ def cases_of_bids(folder: Path) -> list[Case]:
     files = list(_files(folder, 0))
     scans = [f for f in files if f.suffix in _SCANS]
     segmentations = [f for f in files if f.suffix == "dseg"]
-    judged = [f for f in segmentations if not f.is_manual] or segmentations
+    judged = [f for f in segmentations if not _is_manual(f)] or segmentations
     cases: dict[str, Case] = {}
     for file in judged:
         scan = _scan_of(file, scans)
         if scan is None:
             continue
-        manual = next((f for f in segmentations if f.is_manual and _same_place(f, file)), None)
+        manual = next((f for f in segmentations if _is_manual(f) and _same_place(f, file)), None)
         name = file.path.name.split(".")[0].removesuffix("_dseg")
         if name in cases:
             name = f"{name} ({file.path.relative_to(folder).parent.as_posix()})"
@@ -67,7 +43,7 @@ def cases_of_bids(folder: Path) -> list[Case]:
     return [cases[name] for name in sorted(cases)]
 
 
-def _scan_of(file: _File, scans: list[_File]) -> _File | None:
+def _scan_of(file: BidsFile, scans: list[BidsFile]) -> BidsFile | None:
     fitting = [s for s in scans if _same_place(s, file)]
     # The usual scan first; a preprocessed one before the raw one, from the same folder at best.
     return min(
@@ -82,7 +58,11 @@ def _scan_of(file: _File, scans: list[_File]) -> _File | None:
     )
 
 
-def _same_place(first: _File, second: _File) -> bool:
+def _is_manual(file: BidsFile) -> bool:
+    return file.entities.get("desc", "").lower() in _MANUAL
+
+
+def _same_place(first: BidsFile, second: BidsFile) -> bool:
     return first.visit == second.visit and first.space == second.space
 
 
@@ -97,7 +77,7 @@ def _names(segmentation: Path, folder: Path) -> Path | None:
     return next((p for p in places if p.is_file()), None)
 
 
-def _files(folder: Path, depth: int) -> Iterator[_File]:
+def _files(folder: Path, depth: int) -> Iterator[BidsFile]:
     if depth > _DEEPEST:
         return
     for entry in sorted(os.scandir(folder), key=lambda e: e.name):
@@ -106,4 +86,4 @@ def _files(folder: Path, depth: int) -> Iterator[_File]:
         elif entry.name.startswith("sub-") and entry.name.endswith(_SUFFIXES):
             *pairs, suffix = entry.name.split(".")[0].split("_")
             entities = dict(p.split("-", 1) for p in pairs if "-" in p)
-            yield _File(Path(entry.path), suffix, entities)
+            yield BidsFile(Path(entry.path), suffix, entities)

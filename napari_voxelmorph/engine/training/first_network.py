@@ -96,10 +96,7 @@ def _check_suits(network: RegistrationNetwork, card: ModelCard, source: PairSour
             f"The model “{card.name}” registers {network.architecture.ndim}-D images and these "
             f"are {ndim}-D. Start from another model, or from none."
         )
-    # Another voxel size is one more thing to learn; axes or intensities are another task.
-    wanted, given = (
-        replace(s, shape=None, spacing=None).to_json() for s in (card.space, source.space)
-    )
+    wanted, given = (replace(s, shape=None).to_json() for s in (card.space, source.space))
     unlike = [f"{k} {wanted[k]!r} (here {given[k]!r})" for k in wanted if wanted[k] != given[k]]
     if unlike:
         raise InputError(

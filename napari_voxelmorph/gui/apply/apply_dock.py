@@ -9,11 +9,9 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
-    QFrame,
     QHBoxLayout,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -32,7 +30,7 @@ from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.register.layer_choice import LayerChoice
 from napari_voxelmorph.gui.register.run_controls import STRONG_BUTTON, time_left
-from napari_voxelmorph.gui.section import Section
+from napari_voxelmorph.gui.section import Section, scrolling
 
 LANE, _FORMATS = "apply", "apply formats"
 _DIRECTIONS = ("moving scan to fixed scan", "fixed scan to moving scan")
@@ -118,18 +116,13 @@ class ApplyDock(QWidget):
         for section in (which, what, how):
             column.addWidget(section)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(inner)
         bottom = QVBoxLayout()
         bottom.setContentsMargins(8, 4, 8, 6)
         for widget in (self.message, self.bar, self.button):
             bottom.addWidget(widget)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area, 1)
+        outer.addWidget(scrolling(inner), 1)
         outer.addLayout(bottom)
 
     def _connect(self) -> None:

@@ -8,11 +8,9 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QFileDialog,
-    QFrame,
     QInputDialog,
     QMenu,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -26,7 +24,7 @@ from napari_voxelmorph.gui.models.model_lines import ModelLine, read_lines
 from napari_voxelmorph.gui.models.model_list import ModelList
 from napari_voxelmorph.gui.models.shelf_events import shelf_events
 from napari_voxelmorph.gui.models.shelf_work import LANE, ShelfWork
-from napari_voxelmorph.gui.section import WrappingLabel
+from napari_voxelmorph.gui.section import WrappingLabel, scrolling
 
 _EMPTY = (
     "There is no model yet.\n\nA model is a trained network: it registers a pair in one pass, in "
@@ -81,11 +79,7 @@ class ModelsDock(QWidget):
         for part in (self.empty, self.list, self.details):
             column.addWidget(part)
         column.addStretch(1)
-        self.scroll_area = QScrollArea()
-        self.scroll_area.setWidgetResizable(True)
-        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll_area.setWidget(inner)
+        self.scroll_area = scrolling(inner)
         bottom = QVBoxLayout()
         bottom.setContentsMargins(8, 4, 8, 6)
         for widget in (self.message, self.back, self.come):

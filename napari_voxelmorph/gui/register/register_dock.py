@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import (
-    QFrame,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
@@ -33,7 +31,7 @@ from napari_voxelmorph.gui.register.run_controls import RunControls
 from napari_voxelmorph.gui.register.runner import Runner
 from napari_voxelmorph.gui.register.spread_result import SpreadResult
 from napari_voxelmorph.gui.register.view_section import ViewSection
-from napari_voxelmorph.gui.section import Section, WrappingLabel
+from napari_voxelmorph.gui.section import Section, WrappingLabel, scrolling
 from napari_voxelmorph.gui.views.spread_row import SpreadRow
 from napari_voxelmorph.gui.views.spread_work import SpreadWork
 from napari_voxelmorph.gui.views.views import PairView
@@ -114,11 +112,7 @@ class RegisterDock(QWidget):
         for section in (self.inputs, self.method, self.view, self.result):
             column.addWidget(section)
         column.addStretch(1)
-        self.scroll_area = QScrollArea()
-        self.scroll_area.setWidgetResizable(True)
-        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll_area.setWidget(inner)
+        self.scroll_area = scrolling(inner)
         self.pages = QStackedWidget()
         self.pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.pages.addWidget(self._welcome_page())

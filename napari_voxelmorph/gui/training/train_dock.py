@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtWidgets import QFileDialog, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, QTimer
+from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.background.farewell import when_destroyed
@@ -14,6 +14,7 @@ from napari_voxelmorph.gui.background.later import later
 from napari_voxelmorph.gui.charts.chart_series import ChartColors
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.models.shelf_events import shelf_events
+from napari_voxelmorph.gui.section import scrolling
 from napari_voxelmorph.gui.training.train_controls import TrainControls
 from napari_voxelmorph.gui.training.train_data_section import TrainDataSection
 from napari_voxelmorph.gui.training.train_progress_section import TrainProgressSection
@@ -62,11 +63,7 @@ class TrainDock(QWidget):
         for section in (self.data, self.recipe, self.progress, self.save):
             column.addWidget(section)
         column.addStretch(1)
-        self.scroll_area = QScrollArea()
-        self.scroll_area.setWidgetResizable(True)
-        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll_area.setWidget(inner)
+        self.scroll_area = scrolling(inner)
         margins = QVBoxLayout()
         margins.setContentsMargins(8, 4, 8, 0)
         margins.addWidget(self.message)

@@ -84,8 +84,8 @@ def test_a_start_that_does_not_fit(short, make_source, quick, tmp_path):
     _, model = short(make_source(), steps=2)
     config = replace(quick, start_from=str(model.folder.parent))
     other = make_source()
-    other.space = Space(spacing=2.0, percentile=50)
-    with pytest.raises(InputError, match=r"percentile .* \(here 50"):
+    other.space = Space(spacing=2.0, percentile=0)
+    with pytest.raises(InputError, match=r"spacing None \(here 2.0\)"):
         next(train(other, config, tmp_path / "a"))
     with pytest.raises(InputError, match="2-D images and these are 3-D"):
         next(train(make_source((16, 16, 16)), config, tmp_path / "b"))

@@ -5,34 +5,18 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.files.bids import VISIT, BidsFile
 from napari_voxelmorph.engine.files.reading import reading
 from napari_voxelmorph.engine.training.data.subject import Cohort, Subject
 
 #: Kinds of anatomical scans in the order in which they are preferred.
 _SCANS = ("T1w", "T2w", "FLAIR", "PDw", "T2starw", "angio", "inplaneT1", "inplaneT2", "UNIT1")
 _IMAGES = (".nii", ".nii.gz")
-#: Segmentations in these spaces lie on the scan's own grid.
-_OWN_SPACES = ("", "orig", "individual", "native", "T1w", "anat")
-_VISIT = ("sub", "ses", "run")
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file of the tree, its suffix and its entities ("sub" -> "01")."""
-
-    path: Path
-    suffix: str
-    entities: dict[str, str]
-
-    @property
-    def visit(self) -> tuple[str, ...]:
-        return tuple(self.entities.get(e, "") for e in _VISIT)
 
 
 def cohort_from_bids(folder: Path | str, suffix: str = "") -> Cohort:
@@ -69,9 +53,9 @@ def cohort_from_bids(folder: Path | str, suffix: str = "") -> Cohort:
             )
         )
     chosen = suffix or max(people, key=lambda kind: (people[kind], -_SCANS.index(kind)))
-    labels: dict[tuple[str, ...], list[_File]] = defaultdict(list)
+    labels: dict[tuple[str, ...], list[BidsFile]] = defaultdict(list)
     for file in files:
-        if file.suffix == "dseg" and file.entities.get("space", "") in _OWN_SPACES:
+        if file.suffix == "dseg" and not file.space:
             labels[file.visit[:2]].append(file)
     attributes = _participants(folder / "participants.tsv")
     subjects = [
@@ -83,7 +67,7 @@ def cohort_from_bids(folder: Path | str, suffix: str = "") -> Cohort:
     return Cohort(folder.resolve().name, tuple(subjects), tuple(notes), str(folder.resolve()))
 
 
-def _files(folder: Path) -> list[_File]:
+def _files(folder: Path) -> list[BidsFile]:
     """All images of the tree, the raw ones first."""
     try:
         library: Any = import_module("ancpbids")
@@ -98,7 +82,7 @@ def _files(folder: Path) -> list[_File]:
     with reading(folder, "a BIDS data set"):
         layout = library.BIDSLayout(str(folder))
         found = [
-            _File(Path(a.get_absolute_path()), a.suffix, _entities(a))
+            BidsFile(Path(a.get_absolute_path()), a.suffix, _entities(a))
             for kind in (*_SCANS, "dseg")
             for a in layout.get(suffix=kind, return_type="object")
             if a.name.endswith(_IMAGES)
@@ -121,9 +105,9 @@ def _entities(artifact: Any) -> dict[str, str]:
     return {str(k): str(v) for k, v in artifact.get_entities().items()}
 
 
-def _one_per_visit(scans: list[_File]) -> list[_File]:
+def _one_per_visit(scans: list[BidsFile]) -> list[BidsFile]:
     """The plainest name of each visit; raw data before derivatives."""
-    visits: dict[tuple[str, ...], list[_File]] = defaultdict(list)
+    visits: dict[tuple[str, ...], list[BidsFile]] = defaultdict(list)
     for scan in scans:
         visits[scan.visit].append(scan)
     return [
@@ -132,7 +116,9 @@ def _one_per_visit(scans: list[_File]) -> list[_File]:
     ]
 
 
-def _subject(scan: _File, labels: list[_File], attributes: dict[str, dict[str, str]]) -> Subject:
+def _subject(
+    scan: BidsFile, labels: list[BidsFile], attributes: dict[str, dict[str, str]]
+) -> Subject:
     """A scan with the segmentation that contradicts it in nothing and adds the least."""
     fits = [
         f
@@ -141,7 +127,7 @@ def _subject(scan: _File, labels: list[_File], attributes: dict[str, dict[str, s
     ]
     best = min(fits, key=lambda f: (len(f.entities), str(f.path)), default=None)
     person = f"sub-{scan.entities['sub']}"
-    name = "_".join(f"{e}-{scan.entities[e]}" for e in _VISIT if e in scan.entities)
+    name = "_".join(f"{e}-{scan.entities[e]}" for e in VISIT if e in scan.entities)
     return Subject(
         name,
         scan.path,
