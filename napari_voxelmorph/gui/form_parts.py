@@ -16,6 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_voxelmorph.gui.painter import painter_on
+
 #: All labels of the dock are at least this wide, so that the fields line up.
 _LABEL_WIDTH = 102
 
@@ -66,7 +68,6 @@ class Combo(QComboBox):
 
     def paintEvent(self, event: Any) -> None:
         """As Qt does, with the text shortened to the room that there is."""
-        painter = QStylePainter(self)
         option = QStyleOptionComboBox()
         self.initStyleOption(option)
         room = self.style().subControlRect(
@@ -75,6 +76,6 @@ class Combo(QComboBox):
         option.currentText = self.fontMetrics().elidedText(
             option.currentText, self._elide, room.width() - 6
         )
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
-        painter.end()
+        with painter_on(self, QStylePainter) as painter:
+            painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+            painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)

@@ -15,8 +15,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-#: Parts of napari's own that it loads when the first labels or progress bar come.
-_OF_THE_WINDOW = ("pandas", "multiprocessing.synchronize")
+#: What the window's thread would load when the first labels, progress bar or λ strip come.
+_OF_THE_WINDOW = (
+    "pandas",
+    "multiprocessing.synchronize",
+    "napari_voxelmorph.gui.lambda_strip.strip",
+)
 _LIBRARIES = ("libtorch_global_deps.so", "libtorch_cpu.so", "libtorch_cuda.so")
 
 
@@ -36,7 +40,7 @@ def preload_torch() -> None:
 
 
 def preload_window() -> None:
-    """Load what napari would load in the window's thread when it needs it."""
+    """Load what would be loaded in the window's thread when it is needed."""
     for name in _OF_THE_WINDOW:
         with contextlib.suppress(ImportError):
             import_module(name)

@@ -21,6 +21,7 @@ from napari_voxelmorph.gui.charts.chart_series import (
     make_scales,
     nearest,
 )
+from napari_voxelmorph.gui.painter import painter_on
 
 
 class Chart(QWidget):
@@ -92,18 +93,16 @@ class Chart(QWidget):
             self._picture.setDevicePixelRatio(ratio)
             self._picture.fill(QColor(self.colors.background))
             self._paint_on(self._picture, self._draw)
-        painter = QPainter(self)
-        painter.drawPixmap(0, 0, self._picture)
-        painter.end()
+        with painter_on(self) as painter:
+            painter.drawPixmap(0, 0, self._picture)
         self._paint_on(self, self._draw_hover)
 
     def _paint_on(self, device: Any, draw: Any) -> None:
-        painter = QPainter(device)
         font = QFont(self.font())
         font.setPointSizeF(max(7.0, font.pointSizeF() * 0.85))
-        painter.setFont(font)
-        draw(painter)
-        painter.end()
+        with painter_on(device) as painter:
+            painter.setFont(font)
+            draw(painter)
 
     def _draw(self, painter: QPainter) -> None:
         metrics = painter.fontMetrics()

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_voxelmorph.gui.charts.chart_series import ChartColors
 from napari_voxelmorph.gui.lambda_strip.curve_picture import Curve, draw_curves, tick_values
+from napari_voxelmorph.gui.painter import painter_on
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.lambda_sweep.scale import LambdaScale
@@ -86,22 +87,21 @@ class LambdaSlider(QWidget):
             self._picture = QPixmap(self.size() * ratio)
             self._picture.setDevicePixelRatio(ratio)
             self._picture.fill(QColor(0, 0, 0, 0))
-            painter = self._painter(self._picture)
-            draw_curves(painter, self.curves, self._box, self.colors)
-            self._draw_axis(painter)
-            painter.end()
-        painter = self._painter(self)
-        painter.drawPixmap(0, 0, self._picture)
-        self._draw_handle(painter)
-        self._draw_figures(painter)
-        painter.end()
+            with painter_on(self._picture) as painter:
+                painter.setFont(self._small)
+                draw_curves(painter, self.curves, self._box, self.colors)
+                self._draw_axis(painter)
+        with painter_on(self) as painter:
+            painter.setFont(self._small)
+            painter.drawPixmap(0, 0, self._picture)
+            self._draw_handle(painter)
+            self._draw_figures(painter)
 
-    def _painter(self, device: Any) -> QPainter:
-        painter = QPainter(device)
+    @property
+    def _small(self) -> QFont:
         font = QFont(self.font())
         font.setPointSizeF(max(7.0, font.pointSizeF() * 0.88))
-        painter.setFont(font)
-        return painter
+        return font
 
     def _x(self, position: float) -> float:
         box = self._box
