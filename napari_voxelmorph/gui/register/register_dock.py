@@ -24,6 +24,7 @@ from napari_voxelmorph.gui.lambda_strip.opening import open_strip
 from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.models.model_offer import ModelOffer
 from napari_voxelmorph.gui.register.inputs_section import InputsSection
+from napari_voxelmorph.gui.register.landmark_use import LandmarkUse
 from napari_voxelmorph.gui.register.method_section import MethodSection
 from napari_voxelmorph.gui.register.readiness import readiness
 from napari_voxelmorph.gui.register.result_section import ResultSection
@@ -38,6 +39,7 @@ from napari_voxelmorph.gui.views.views import PairView
 
 _CHECK_AFTER_MS = 150
 _LAID_OUT_MS = 200
+_STRIP_MS = 60
 #: So long after a result has come, other docks may still take room from this one (seconds).
 _SETTLES = 5.0
 _WELCOME = (
@@ -68,6 +70,9 @@ class RegisterDock(QWidget):
         self.opening = Opening(self.viewer, self.inputs, self.engine, self)
         self.models = ModelOffer(self)
         self.runner = Runner(self)
+        self.landmarks = LandmarkUse(
+            self.viewer, self.inputs, self.method, self.runner.present
+        )
         self.spread = SpreadWork(self.pair_view, self.engine, self.runner.masks)
         view_section = ViewSection(self.pair_view)
         view_section.below_overlays.addWidget(SpreadRow(self.pair_view, self.spread))
@@ -133,9 +138,12 @@ class RegisterDock(QWidget):
         self.sample_button.setToolTip("Two brain scans that the plugin makes itself; no download")
         self.open_button = QPushButton("Open two images…")
         self.open_button.setToolTip("First the moving one, then the fixed one")
-        for button in (self.sample_button, self.open_button):
+        self.session_button = QPushButton("Open a session…")
+        self.session_button.setToolTip("The folder of a saved result, with all that was seen")
+        buttons = (self.sample_button, self.open_button, self.session_button)
+        for button in buttons:
             button.setMinimumHeight(34)
-        for widget in (WrappingLabel(_WELCOME), self.sample_button, self.open_button):
+        for widget in (WrappingLabel(_WELCOME), *buttons):
             column.addWidget(widget)
         hint = WrappingLabel("Or drop files into the window. For research use, not for diagnosis.")
         hint.setEnabled(False)
@@ -146,6 +154,7 @@ class RegisterDock(QWidget):
     def _connect(self) -> None:
         self.sample_button.clicked.connect(lambda: self.opening.sample())
         self.open_button.clicked.connect(lambda: self.opening.ask_two())
+        self.session_button.clicked.connect(lambda: self.opening.ask_session())
         self.inputs.open_asked.connect(self.opening.ask_for)
         self.opening.failed.connect(lambda text, more: self.message.show_text("error", text, more))
         self.opening.working.connect(self._on_opening)
@@ -172,6 +181,7 @@ class RegisterDock(QWidget):
         runner, inputs, layers, models = self.runner, self.inputs, self._on_layers, self.models
         when_destroyed(self, lambda: _leave(runner, inputs, events, layers, models))
         when_destroyed(self, self.spread.leave)
+        when_destroyed(self, self.landmarks.leave)
 
     def refresh(self, *_: Any) -> None:
         """Say on the button what is missing; look closer at the pair a moment later."""
@@ -190,7 +200,9 @@ class RegisterDock(QWidget):
         self.result.set_open(True)
         outcome = self.runner.history.present
         if outcome is not None and outcome.registration.field is not None and not self._tuned:
-            self.tune()
+            self._tuned = True
+            # Once the result has been painted: each of the two takes long enough.
+            later(self, self.tune, _STRIP_MS)
         self._in_sight_until = time.monotonic() + _SETTLES
         self._laid_out.start(_LAID_OUT_MS)
 
@@ -226,7 +238,7 @@ class RegisterDock(QWidget):
         self.viewer.status = "Ready"
 
     def _enable_welcome(self, enabled: bool) -> None:
-        for button in (self.sample_button, self.open_button):
+        for button in (self.sample_button, self.open_button, self.session_button):
             button.setEnabled(enabled)
 
     def _on_opened(self, roles: list[str]) -> None:
