@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ HAS_OPENGL = HAS_DISPLAY and os.environ.get("QT_QPA_PLATFORM", "xcb") != "offscr
 os.environ.setdefault("QT_API", "pyqt6")
 os.environ.setdefault("NAPARI_STRICT_QT", "1")
 os.environ.setdefault("NAPARI_ASYNC", "0")
+# Nobody's own preferences: tests that set some name a file of their own.
+os.environ["NAPARI_VOXELMORPH_PREFERENCES"] = os.path.join(
+    tempfile.gettempdir(), f"voxelmorph-tests-{os.getpid()}", "preferences.json"
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

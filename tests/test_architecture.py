@@ -20,7 +20,7 @@ SCREEN = {"napari", "qtpy", "magicgui", "superqt", "vispy", "PyQt5", "PyQt6", "P
 #: Imports go to the same floor or down, never up.  The longest matching name counts.
 FLOORS = {
     "errors": 0,
-    **dict.fromkeys(("geometry", "config", "parallel", "device"), 1),
+    **dict.fromkeys(("geometry", "config", "parallel", "device", "preferences"), 1),
     **dict.fromkeys(
         (
             "result",

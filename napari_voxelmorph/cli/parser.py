@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 from typing import Any
 
-from napari_voxelmorph.cli import help_texts, models_parser, training_commands
+from napari_voxelmorph.cli import help_texts, models_parser, preferences, training_commands
 from napari_voxelmorph.cli.config_options import add_config_options
 
 
@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_models(commands)
     training_commands.add_commands(partial(_command, commands), _add_common)
+    preferences.add_command(partial(_command, commands))
     return parser
 
 
@@ -187,7 +188,7 @@ def _command(
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running")
-    group.add_argument("--threads", type=_threads, metavar="N", help="CPU threads (default: all)")
+    group.add_argument("--threads", type=_threads, metavar="N", help="CPU threads (default: as preferred, or all)")
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
     group.add_argument("--debug", action="store_true", help="on an error, print the traceback")
 

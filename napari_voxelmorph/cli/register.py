@@ -81,15 +81,10 @@ def model_warnings(pair: Pair, config: RegistrationConfig) -> list[str]:
 
 
 def use_threads(threads: int | None) -> None:
-    """Use so many CPU threads in the engine and in torch; None: all."""
-    if threads is None:
-        return
-    import torch
+    """Use so many CPU threads in the engine and in torch; None: those of the preferences, or all."""
+    from napari_voxelmorph.engine import parallel
 
-    from napari_voxelmorph.engine.parallel import set_threads
-
-    set_threads(threads)
-    torch.set_num_threads(threads)
+    parallel.use_threads(threads or 0)
 
 
 def read_pair(arguments: argparse.Namespace) -> Pair:

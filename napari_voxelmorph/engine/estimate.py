@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from napari_voxelmorph.engine.config import RegistrationConfig
-from napari_voxelmorph.engine.device import free_memory
+from napari_voxelmorph.engine.device import free_memory, memory_words
 from napari_voxelmorph.engine.errors import NotEnoughMemoryError
 from napari_voxelmorph.engine.files.coarse import coarse_grid, coarser_sizes, offer
 from napari_voxelmorph.engine.geometry.volume import Volume
@@ -98,12 +98,13 @@ def check_memory(
     need = estimate(fixed, moving, config, device).bytes
     if need <= free:
         return
+    left = memory_words(free, device)
     if config.model:
         slimmer = estimate(fixed, moving, replace(config, model=""), device).bytes
         if slimmer <= free:
             raise NotEnoughMemoryError(
                 f"With the model “{config.model}” this pair needs about {need / 1e9:.1f} GB on "
-                f"{device} and {free / 1e9:.1f} GB are free. Choose a model that works at half "
+                f"{device} and {left}. Choose a model that works at half "
                 f"resolution, or none ({slimmer / 1e9:.1f} GB), or close other programs."
             )
     base = max(config.resolution, min(fixed.spacing))
@@ -112,13 +113,11 @@ def check_memory(
         smaller = estimate(fixed, moving, coarser, device).bytes
         if smaller <= free:
             raise NotEnoughMemoryError(
-                f"This pair needs about {need / 1e9:.1f} GB on {device} and {free / 1e9:.1f} GB are "
-                f"free. Set “Finest resolution” to {coarser.resolution:g} mm "
+                f"This pair needs about {need / 1e9:.1f} GB on {device} and {left}. "
+                f"Set “Finest resolution” to {coarser.resolution:g} mm "
                 f"({smaller / 1e9:.1f} GB), or close other programs."
             )
-    sentence = (
-        f"This pair needs about {need / 1e9:.1f} GB on {device} and {free / 1e9:.1f} GB are free."
-    )
+    sentence = f"This pair needs about {need / 1e9:.1f} GB on {device} and {left}."
     for size in coarser_sizes([*fixed.spacing, *moving.spacing]):
         grids = coarse_grid(fixed, size), coarse_grid(moving, size)
         smaller = estimate(*grids, config, device).bytes

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from napari_voxelmorph.engine.preferences import current
+
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
 _threads = max(
@@ -23,6 +25,8 @@ _threads = max(
     if hasattr(os, "sched_getaffinity")
     else min(os.cpu_count() or 1, 16),
 )
+#: What `use_threads` found, here and in torch, before it first changed anything.
+_before: list[int] = []
 
 
 def thread_count() -> int:
@@ -38,6 +42,22 @@ def set_threads(n: int) -> None:
         # Not shut down: whoever just took the old pool may still hand it work; its threads
         # end when nobody holds it any more.
         _pool = None
+
+
+def use_threads(n: int = 0) -> None:
+    """Use `n` threads here and in torch from now on; 0: those of the user's preferences.
+
+    Where neither says a number, nothing is changed.
+    """
+    wanted = n or current().threads
+    if not wanted and not _before:
+        return
+    import torch
+
+    if not _before:
+        _before.extend((_threads, torch.get_num_threads()))
+    set_threads(wanted or _before[0])
+    torch.set_num_threads(wanted or _before[1])
 
 
 def _executor() -> ThreadPoolExecutor:

@@ -16,6 +16,7 @@ from napari_voxelmorph.engine.checkpoints import INDEX, read_card
 from napari_voxelmorph.engine.errors import InputError, OutputError, VoxelMorphError
 from napari_voxelmorph.engine.files.writing import output_error
 from napari_voxelmorph.engine.model_card import ModelCard
+from napari_voxelmorph.engine.preferences import current
 
 _PACKAGE = "napari_voxelmorph_models"
 #: Hidden, so that it is not taken for a model; keeps so many.
@@ -51,10 +52,11 @@ class Entry:
 
 
 def user_folder() -> Path:
-    """Where the user's models are: ``NAPARI_VOXELMORPH_MODELS``, or the system's data folder."""
-    named = os.environ.get("NAPARI_VOXELMORPH_MODELS")
+    """Where the user's models are: ``NAPARI_VOXELMORPH_MODELS``, the folder of the preferences, or
+    the system's data folder."""
+    named = os.environ.get("NAPARI_VOXELMORPH_MODELS") or current().models_folder
     if named:
-        return Path(named)
+        return Path(named).expanduser()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -62,6 +64,12 @@ def user_folder() -> Path:
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     return base / "napari-voxelmorph" / "models"
+
+
+def trainings_folder() -> Path:
+    """Where the window keeps trainings: the folder of the preferences, or beside the models."""
+    named = current().trainings_folder
+    return Path(named).expanduser() if named else user_folder().parent / "trainings"
 
 
 def package_folders() -> list[Path]:

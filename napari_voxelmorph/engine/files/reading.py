@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from napari_voxelmorph.engine.device import free_memory
+from napari_voxelmorph.engine.device import free_memory, memory_words
 from napari_voxelmorph.engine.errors import (
     FileFormatError,
     NotEnoughMemoryError,
@@ -23,6 +23,7 @@ DEFLATE_LIMIT = 1032
 HEADER_LIMIT = 64 * 2**20
 
 Result = TypeVar("Result")
+_MAIN = torch.device("cpu")
 
 
 @contextmanager
@@ -66,16 +67,17 @@ def damaged(path: Path, what: str, reason: str) -> FileFormatError:
 
 def fits_memory(nbytes: float) -> bool:
     """Whether so much can be allocated with room to spare."""
-    return nbytes <= 0.9 * free_memory(torch.device("cpu"))
+    return nbytes <= 0.9 * free_memory(_MAIN)
 
 
 def require_memory(nbytes: int, path: Path) -> None:
     """Raise `NotEnoughMemoryError` unless `nbytes` can be allocated with room to spare."""
     if not fits_memory(nbytes):
-        free = free_memory(torch.device("cpu"))
+        free = free_memory(_MAIN)
         raise NotEnoughMemoryError(
-            f"“{path.name}” says that it needs {nbytes / 1e9:.3g} GB and {free / 1e9:.1f} GB are "
-            "free. Close other programs, or crop or downsample the image first."
+            f"“{path.name}” says that it needs {nbytes / 1e9:.3g} GB and "
+            f"{memory_words(free, _MAIN)}. Close other programs, or crop or downsample the image "
+            "first."
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from napari_voxelmorph.engine.device import free_memory
+from napari_voxelmorph.engine.device import free_memory, memory_words
 from napari_voxelmorph.engine.errors import NotEnoughMemoryError
 from napari_voxelmorph.engine.files.coarse import (
     Factors,
@@ -39,8 +39,8 @@ def require_room(
         return
     free = free_memory(torch.device("cpu"))
     sentence = (
-        f"“{path.name}” needs {need / 1e9:.3g} GB of memory to be opened, and {free / 1e9:.1f} GB "
-        "are free."
+        f"“{path.name}” needs {need / 1e9:.3g} GB of memory to be opened, and "
+        f"{memory_words(free, torch.device('cpu'))}."
     )
     spacing = _spacing(stored, affine)
     for size in coarser_sizes(spacing) if min(spacing) > 0 else ():
