@@ -2,48 +2,91 @@
 
 ``session.json`` says everything but the arrays; ``field.npy`` is the velocity or displacement,
 ``deviation.npy`` how uncertain a probabilistic model was of it,
-``fixed.nii.gz`` and ``moving.nii.gz`` are the images.  No pickles; no path leads out of the
-folder, except a reference that the user asked for and allows again when opening.
+``fixed.nii.gz`` and ``moving.nii.gz`` are the images.  Segmentations, masks, the result before λ was
+chosen and the pinned ones lie beside them (where a folder is saved once more, files carry a
+number).  No pickles; no path leads out of the folder, except a reference that the user asked for
+and allows again when opening.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
-from napari_voxelmorph.engine.files import session_arrays, session_json
+from napari_voxelmorph.engine.files import session_json, session_parts
 from napari_voxelmorph.engine.files.reading import HEADER_LIMIT, damaged, reading
-from napari_voxelmorph.engine.files.writing import folder_writing
-from napari_voxelmorph.engine.geometry.field import Field
-from napari_voxelmorph.engine.geometry.posterior import Posterior
-from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.files.session_folder import INDEX, Place, write_session
+from napari_voxelmorph.engine.files.session_parts import Points
+from napari_voxelmorph.engine.files.session_registration import (
+    ENTRIES,
+    read_registration,
+    write_registration,
+)
+from napari_voxelmorph.engine.files.session_window import WindowState, window_from, window_to
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.provenance import installed
 from napari_voxelmorph.engine.result import Registration
 
-INDEX, DEVIATION = "session.json", "deviation.npy"
+__all__ = ["INDEX", "Session", "load_session", "open_session", "save_session"]
+
 _FORMAT, _SCHEMA = "napari-voxelmorph session", 1
 _WHAT = "a napari-voxelmorph session"
 _VERSIONS = ("napari-voxelmorph", "torch", "numpy", "numba", "scipy", "nibabel")
 
 
+@dataclass(frozen=True, eq=False)
+class Session:
+    """A registration with all that a window keeps beside it.
+
+    Parameters
+    ----------
+    registration : Registration
+    companions : mapping
+        moving_mask, fixed_mask, moving_labels, fixed_labels (Volume) and moving_landmarks,
+        fixed_landmarks (ndarray (N, D), world mm of their scan), as far as there are any.
+    others : mapping
+        Results of the same pair: "untuned", from which λ was chosen, and the pins "A" and "B".
+    start : ndarray (D + 1, D + 1), optional
+        How the images lay when the run began, fixed world to moving world.
+    window : WindowState, optional
+        What was seen.
+    problems : tuple of str
+        Sentences on what could not be read.
+    folder : Path, optional
+        From where it was opened.
+    """
+
+    registration: Registration
+    companions: Mapping[str, Volume | Points] = field(default_factory=dict)
+    others: Mapping[str, Registration] = field(default_factory=dict)
+    start: Matrix | None = None
+    window: WindowState | None = None
+    problems: tuple[str, ...] = ()
+    folder: Path | None = None
+
+
 def save_session(
-    registration: Registration,
+    session: Registration | Session,
     folder: str | os.PathLike[str],
     images: Literal["copy", "reference"] = "copy",
 ) -> None:
     """Write a session folder; an older session of that name is replaced when all is written.
 
+    Whatever happens meanwhile, even the end of the program: the folder opens as the new session
+    or as the old one.
+
     Parameters
     ----------
+    session : Registration or Session
     folder : path
         New, empty, or an earlier session.
     images : "copy" or "reference"
-        Keep the images inside, or only where they were opened from and a checksum.
+        Keep the two images inside, or only where they were opened from and a checksum.
 
     Raises
     ------
@@ -54,32 +97,43 @@ def save_session(
     """
     if images not in ("copy", "reference"):
         raise InputError(f"save_session: images must be copy or reference, got {images!r}.")
-    with folder_writing(folder, INDEX) as temporary:
-        index = _index(registration)
-        for role in ("fixed", "moving"):
-            volume: Volume = getattr(registration, role)
-            index[role] |= (
-                session_arrays.write_image(volume, temporary / f"{role}.nii.gz")
-                if images == "copy"
-                else session_arrays.reference(volume)
-            )
-        if registration.field is not None:
-            index["field"] = _field_index(registration.field)
-            session_arrays.write_array(registration.field.data, temporary / "field.npy")
-        if registration.posterior is not None:
-            index["posterior"] = _posterior_index(registration.posterior)
-            deviation = registration.posterior.deviation.astype(np.float32)
-            session_arrays.write_array(deviation, temporary / DEVIATION)
-        text = session_json.dumps(index)
-        (temporary / INDEX).write_text(text, encoding="utf-8")
+    whole = session if isinstance(session, Session) else Session(session)
+
+    def write(place: Place) -> dict[str, Any]:
+        index = {
+            "format": _FORMAT,
+            "schema": _SCHEMA,
+            "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {name: installed(name) for name in _VERSIONS},
+            **write_registration(whole.registration, place, images),
+        }
+        if whole.companions:
+            index["companions"] = session_parts.write_companions(whole.companions, place)
+        if whole.others:
+            index["others"] = session_parts.write_others(whole.others, place)
+        if whole.start is not None:
+            index["start"] = whole.start
+        if whole.window is not None:
+            index["window"] = window_to(whole.window)
+        return index
+
+    write_session(folder, write)
 
 
 def load_session(folder: str | os.PathLike[str], follow_references: bool = False) -> Registration:
-    """Open a session folder.
+    """The registration of a session folder; parameters and errors as in `open_session`."""
+    place, index = _read_index(folder)
+    with reading(place, _WHAT):
+        return read_registration(place, index, follow_references)
+
+
+def open_session(folder: str | os.PathLike[str], follow_references: bool = False) -> Session:
+    """Open a session folder with all that was kept beside its registration.
 
     Parameters
     ----------
     folder : path
+        The folder, or the ``session.json`` in it.
     follow_references : bool
         Allow a session that was saved with ``images="reference"`` to open files elsewhere.
 
@@ -90,84 +144,30 @@ def load_session(folder: str | os.PathLike[str], follow_references: bool = False
     InputError
         It refers to files elsewhere and `follow_references` is off.
     """
-    folder = Path(folder)
-    folder = folder.parent if folder.name == INDEX else folder
-    index = _read_index(folder)
-    with reading(folder, _WHAT):
-        field = None if index["field"] is None else _read_field(folder, index["field"])
-        volumes = {
-            role: session_arrays.read_image(folder, index[role], follow_references)
-            for role in ("fixed", "moving")
-        }
-        if field is not None and field.ndim != volumes["fixed"].ndim:
-            raise damaged(folder, _WHAT, "its field and its images differ in dimension")
-        return Registration(
-            volumes["fixed"],
-            volumes["moving"],
-            np.array(index["affine"], dtype=np.float64),
-            field,
-            session_json.config_from(index["config"], folder),
-            _numbers(index["metrics"]),
-            _numbers(index["timings"]),
-            dict(index["provenance"]),
-            posterior=_read_posterior(folder, index.get("posterior"), field),
+    place, index = _read_index(folder)
+    with reading(place, _WHAT):
+        registration = read_registration(place, index, follow_references)
+    companions, lost = session_parts.read_companions(
+        place, index.get("companions"), registration.ndim
+    )
+    others, lost_too = session_parts.read_others(place, index.get("others"), registration)
+    start = session_parts.read_start(index.get("start"), registration.ndim)
+    session = Session(registration, companions, others, start, None, (*lost, *lost_too), place)
+    if index.get("window") is None:
+        return session
+    try:
+        return replace(session, window=window_from(index["window"], registration.ndim))
+    except FileFormatError as error:
+        sentence = (
+            f"The view of the session “{place.name}” could not be restored: {error}. The result "
+            "itself is as it was saved."
         )
+        return replace(session, problems=(*session.problems, sentence))
 
 
-def _index(registration: Registration) -> dict[str, Any]:
-    return {
-        "format": _FORMAT,
-        "schema": _SCHEMA,
-        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: installed(name) for name in _VERSIONS},
-        "config": session_json.config_to(registration.config),
-        "affine": registration.affine,
-        "field": None,
-        "fixed": session_arrays.describe(registration.fixed),
-        "moving": session_arrays.describe(registration.moving),
-        "metrics": dict(registration.metrics),
-        "timings": dict(registration.timings),
-        "provenance": dict(registration.provenance),
-    }
-
-
-def _field_index(field: Field) -> dict[str, Any]:
-    return {
-        "file": "field.npy",
-        "kind": field.kind,
-        "shape": field.data.shape,
-        "dtype": "float32",
-        "scale": field.scale,
-        "offset": field.offset,
-        "sha256": session_arrays.digest(field.data),
-    }
-
-
-def _read_field(folder: Path, entry: dict[str, Any]) -> Field:
-    data = session_arrays.read_array(folder, entry)
-    return Field(data, np.array(entry["scale"]), np.array(entry["offset"]), entry["kind"])
-
-
-def _posterior_index(posterior: Posterior) -> dict[str, Any]:
-    data = posterior.deviation.astype(np.float32)
-    return {
-        "file": DEVIATION,
-        "shape": data.shape,
-        "dtype": "float32",
-        "smoothing": posterior.smoothing,
-        "temperature": posterior.temperature,
-        "sha256": session_arrays.digest(data),
-    }
-
-
-def _read_posterior(folder: Path, entry: Any, field: Field | None) -> Posterior | None:
-    if entry is None or field is None:
-        return None
-    deviation = session_arrays.read_array(folder, entry).astype(np.float16)
-    return Posterior(field, deviation, entry["smoothing"], entry["temperature"])
-
-
-def _read_index(folder: Path) -> dict[str, Any]:
+def _read_index(place: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
+    folder = Path(place)
+    folder = folder.parent if folder.name == INDEX else folder
     path = folder / INDEX
     if not path.is_file():
         raise FileFormatError(
@@ -189,12 +189,7 @@ def _read_index(folder: Path) -> dict[str, Any]:
                 f"The session “{folder.name}” was saved by a newer napari-voxelmorph ({made_by}, "
                 f"schema {schema}; this one reads up to {_SCHEMA}). Update napari-voxelmorph."
             )
-        missing = {"config", "affine", "field", "fixed", "moving", "metrics", "timings",
-                   "provenance"} - index.keys()  # fmt: skip
+        missing = ENTRIES - index.keys()
         if missing:
             raise damaged(path, _WHAT, f"it has no entry “{sorted(missing)[0]}”")
-    return index
-
-
-def _numbers(values: dict[str, Any]) -> dict[str, float]:
-    return {str(key): float(value) for key, value in values.items()}
+    return folder, index

@@ -42,7 +42,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[Path]:
         # Created here, so that a read-only folder is told before any work is done.
         temporary.open("xb").close()
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         os.replace(temporary, target)
     except VoxelMorphError:
         raise
@@ -78,7 +78,7 @@ def output_error(target: Path, error: Exception) -> OutputError:
     )
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have the system put the bytes on the disk, so that a full disk shows here."""
     handle = os.open(path, os.O_RDWR)
     try:
@@ -109,7 +109,7 @@ def folder_writing(folder: str | os.PathLike[str], index: str) -> Iterator[Path]
         temporary.mkdir()
         yield temporary
         for path in temporary.iterdir():
-            _flush(path)
+            flush(path)
         if target.exists():
             os.replace(target, former)
         try:

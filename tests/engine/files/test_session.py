@@ -158,11 +158,11 @@ def test_changed_by_hand(make_registration, tmp_path, change, says):
 
 def test_missing_parts(make_registration, tmp_path):
     for name in ("session.json", "field.npy", "fixed.nii.gz", "moving.nii.gz"):
-        save_session(make_registration(CASES["2-D"]), tmp_path / "session")
-        (tmp_path / "session" / name).unlink()
+        folder = tmp_path / f"without {name}"
+        save_session(make_registration(CASES["2-D"]), folder)
+        (folder / name).unlink()
         with pytest.raises(FileFormatError, match=name):
-            load_session(tmp_path / "session")
-        (tmp_path / "session" / "session.json").touch()  # or it would be another folder
+            load_session(folder)
     with pytest.raises(FileFormatError, match="session"):
         load_session(tmp_path / "nowhere")
 
