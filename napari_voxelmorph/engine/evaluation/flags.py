@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from napari_voxelmorph.engine.evaluation.certainty import Certainty
 from napari_voxelmorph.engine.evaluation.plausibility import Plausibility
 from napari_voxelmorph.engine.evaluation.structures import Structure
 
@@ -61,6 +62,23 @@ class Limits:
             "help": "1 bit: in a typical voxel two labels have about the same share.",
         },
     )  # fmt: skip
+    uncertainty: float = field(
+        default=2.0,
+        metadata={
+            "label": "Uncertainty above (mm)", "min": 0.0, "max": 100.0, "step": 0.1,
+            "advanced": True,
+            "help": "Standard deviation of the displacement along its surface, once it has been "
+            "measured.",
+        },
+    )  # fmt: skip
+    confidence: float = field(
+        default=0.5,
+        metadata={
+            "label": "Confidence below", "min": 0.0, "max": 1.0, "step": 0.05, "advanced": True,
+            "help": "Share of its voxels that another answer of the model gives the same label, "
+            "once it has been measured.",
+        },
+    )  # fmt: skip
 
 
 #: Below this size (ml or square cm) a voxel more or less is a large change.
@@ -70,7 +88,10 @@ _MARKED = 0.7
 
 
 def flags_of(
-    structure: Structure | None, own: Plausibility | None, limits: Limits | None = None
+    structure: Structure | None,
+    own: Plausibility | None,
+    limits: Limits | None = None,
+    certainty: Certainty | None = None,
 ) -> list[str]:
     """Reasons to look at a structure, as sentences, the gravest first; empty when there is none.
 
@@ -80,11 +101,15 @@ def flags_of(
         Against the fixed segmentation, if there is one.
     own : Plausibility or None
         Against the moving scan.
+    certainty : Certainty, optional
+        By the model's own account.
     """
     limits = limits or Limits()
     found = [] if structure is None else _against_fixed(structure, limits)
     if own is not None:
         found += _against_moving(own, limits)
+    if certainty is not None:
+        found += _unsure(certainty, limits)
     return found
 
 
@@ -126,4 +151,16 @@ def _against_moving(p: Plausibility, limits: Limits) -> list[str]:
         found.append(f"It is in {p.pieces[1]} pieces; before there were {p.pieces[0]}.")
     if p.entropy > limits.entropy:
         found.append("Most of its voxels could as well belong to a neighbour (label entropy).")
+    return found
+
+
+def _unsure(c: Certainty, limits: Limits) -> list[str]:
+    found = []
+    if c.uncertainty > limits.uncertainty:
+        found.append(f"The model is unsure where its surface lies: ± {c.uncertainty:.1f} mm.")
+    if c.confidence < limits.confidence:
+        found.append(
+            f"Another answer of the model would give only {100 * c.confidence:.0f} % of its voxels "
+            "the same label."
+        )
     return found

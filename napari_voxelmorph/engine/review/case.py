@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.errors import InputError, VoxelMorphError
 from napari_voxelmorph.engine.evaluation.structures import Measured
 from napari_voxelmorph.engine.files import load, load_session
 from napari_voxelmorph.engine.files.label_tables import (
@@ -18,6 +20,7 @@ from napari_voxelmorph.engine.files.label_tables import (
 )
 from napari_voxelmorph.engine.geometry.volume import Kind, Volume
 from napari_voxelmorph.engine.result import Registration
+from napari_voxelmorph.engine.review.corrected import load_corrected
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class OpenCase:
     ----------
     moving_labels : Volume or None
         On the moving image, or (`moved` True) already on the fixed one.
+    corrected : ndarray (*S) or None
+        The moved segmentation as it was corrected by hand, on the fixed grid.
+    note : str
+        Why a correction that was kept is not here.
     """
 
     case: Case
@@ -72,10 +79,17 @@ class OpenCase:
     moving_labels: Volume | None
     fixed_labels: Volume | None
     names: dict[int, LabelName]
+    corrected: NDArray[Any] | None = None
+    note: str = ""
 
 
-def opening(case: Case) -> Generator[Measured, None, OpenCase]:
+def opening(case: Case, folder: Path | None = None) -> Generator[Measured, None, OpenCase]:
     """Read the files of a case, yielding between them.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Of the worklist, where corrections are kept.
 
     Raises
     ------
@@ -100,7 +114,14 @@ def opening(case: Case) -> Generator[Measured, None, OpenCase]:
         if registration.field is not None or not np.array_equal(registration.affine, eye):
             yield Measured(0.8)
             registration = replace(registration, moving=registration.moved, affine=eye, field=None)
-    return OpenCase(case, registration, moving_labels, labels.get("fixed_labels"), _names(case))
+    found = OpenCase(case, registration, moving_labels, labels.get("fixed_labels"), _names(case))
+    if folder is None or moving_labels is None:
+        return found
+    yield Measured(0.9)
+    try:
+        return replace(found, corrected=load_corrected(folder, case.name, registration.fixed))
+    except VoxelMorphError as error:  # the case can be judged without it
+        return replace(found, note=str(error))
 
 
 def _registration(case: Case) -> Registration:

@@ -6,17 +6,27 @@ import base64
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from napari_voxelmorph.engine.files import session_json
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.provenance import installed
 from napari_voxelmorph.engine.review.agreement import agreement, answers_of
+from napari_voxelmorph.engine.review.curves import (
+    SHARP,
+    curves_from,
+    picture_of_curves,
+    told_of,
+)
 from napari_voxelmorph.engine.review.kept import Findings, Found, kept_findings
+from napari_voxelmorph.engine.review.origin import origin_table
 from napari_voxelmorph.engine.review.rows import COLUMNS, Column
+from napari_voxelmorph.engine.review.slices import png_of
 from napari_voxelmorph.engine.review.verdicts import ANSWERS, Verdict, Verdicts, readers_of
 from napari_voxelmorph.engine.review.worklist import Worklist
 
@@ -36,8 +46,14 @@ td.r { color: #555; font-size: 12px; border-bottom: 1px solid #aaa; }
 _MOST_ROWS = 12
 
 
-def report_page(worklist: Worklist) -> str:
-    """Draw the page; everything is inside it, nothing is fetched when it is opened."""
+def report_page(worklist: Worklist, on_paper: bool = False) -> str:
+    """Draw the page; everything is inside it, nothing is fetched when it is opened.
+
+    Parameters
+    ----------
+    on_paper : bool
+        Leave out what is folded away on the screen: all settings and origins, word for word.
+    """
     readers = [Verdicts(worklist.folder, name) for name in readers_of(worklist.folder)]
     kept = {case.name: kept_findings(worklist.folder, case.name) for case in worklist.cases}
     title = escape(f"Review of {worklist.name}")
@@ -53,7 +69,7 @@ def report_page(worklist: Worklist) -> str:
         findings = kept[case.name]
         judged = any(reader.of_case(case.name) for reader in readers)
         if findings is not None or judged:
-            parts.append(_case(case.name, readers, findings))
+            parts.append(_case(case.name, readers, findings, on_paper))
     return "\n".join([*parts, "</body></html>"])
 
 
@@ -115,7 +131,7 @@ def _overview(worklist: Worklist, readers: list[Verdicts], kept: dict[str, Findi
     return "\n".join([*lines, "</table>"])
 
 
-def _case(name: str, readers: list[Verdicts], findings: Findings | None) -> str:
+def _case(name: str, readers: list[Verdicts], findings: Findings | None, on_paper: bool) -> str:
     parts = [f"<h2>{escape(name)}</h2>"]
     for reader in readers:
         verdict = reader.get(name)
@@ -132,11 +148,33 @@ def _case(name: str, readers: list[Verdicts], findings: Findings | None) -> str:
                 "fixed segmentation, over the fixed image.</p>"
             )
         parts += [_picture(s) for s in shown]
-        about = json.dumps(json.loads(session_json.dumps(findings.about)), indent=1,
-                           ensure_ascii=False)  # fmt: skip
-        parts.append(f"<details><summary>Settings and origin</summary><pre>{escape(about)}</pre>"
-                     "</details>")  # fmt: skip
+        parts += [_curves(findings.about), _origin(findings.about, on_paper)]
     return "\n".join(parts)
+
+
+def _curves(about: Mapping[str, Any]) -> str:
+    """How the result would be with another λ, where that is known."""
+    curves = curves_from(about.get("lambda_curves"))
+    if curves is None:
+        return ""
+    picture = picture_of_curves(curves)
+    words = escape(told_of(curves))
+    name = escape(curves.name)
+    return (
+        f"<p><b>Over {name}</b> <span class='faint'>{words}</span></p>"
+        f"{_image(png_of(picture), f'curves over {name}', picture.width // SHARP)}"
+    )
+
+
+def _origin(about: Mapping[str, Any], on_paper: bool) -> str:
+    """Settings and provenance: what matters as a table, and every word of it folded away."""
+    table = origin_table(about)
+    told = f"<p><b>Settings and origin</b></p>{table}" if table else ""
+    if on_paper:
+        return told
+    rest = {key: value for key, value in about.items() if key != "lambda_curves"}
+    text = json.dumps(json.loads(session_json.dumps(rest)), indent=1, ensure_ascii=False)
+    return f"{told}<details><summary>Word for word</summary><pre>{escape(text)}</pre></details>"
 
 
 def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...]) -> str:
@@ -150,8 +188,7 @@ def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...
     lines = [f"<table><tr><th width='26%'>Structure</th>{head}{names}</tr>"]
     for s in shown:
         cells = "".join(
-            f"<td class='n'>{_digits(s.values.get(c.key, math.nan), c.digits)}</td>"
-            for c in columns
+            f"<td class='n'>{c.text(s.values.get(c.key, math.nan))}</td>" for c in columns
         )
         answers = "".join(f"<td>{_structure_answer(r.get(name, s.id))}</td>" for r in readers)
         lines.append(f"<tr><td>{escape(s.name)}</td>{cells}{answers}</tr>")
@@ -169,11 +206,15 @@ def _title(column: Column) -> str:
 
 
 def _picture(found: Found) -> str:
-    data = base64.b64encode(found.picture).decode()
-    return (
-        f"<p><b>{escape(found.name)}</b> {escape(' '.join(found.flags))}</p>"
-        f"<img alt='{escape(found.name, quote=True)}' src='data:image/png;base64,{data}'>"
-    )
+    words = f"<p><b>{escape(found.name)}</b> {escape(' '.join(found.flags))}</p>"
+    return words + _image(found.picture, escape(found.name, quote=True))
+
+
+def _image(png: bytes, words: str, width: int = 0) -> str:
+    """A picture inside the page; `width` in its units, where it has more pixels."""
+    data = base64.b64encode(png).decode()
+    wide = f" width='{width}'" if width else ""
+    return f"<img alt='{words}'{wide} src='data:image/png;base64,{data}'>"
 
 
 def _answer(verdict: Verdict | None) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from napari_voxelmorph.engine.evaluation.certainty import GRADES, Certainty, grade
 from napari_voxelmorph.engine.evaluation.flags import Limits, flags_of
 from napari_voxelmorph.engine.evaluation.plausibility import Plausibility
 from napari_voxelmorph.engine.evaluation.structures import Structure, Voxel
@@ -45,6 +47,22 @@ class Column:
     best: Literal["high", "low", "zero", "one"] | None
     needs_fixed: bool
 
+    @property
+    def needs_spread(self) -> bool:
+        """Whether it comes from the uncertainty map."""
+        return hasattr(Certainty, self.key)
+
+    def text(self, value: float) -> str:
+        """A value as it is shown: with a sign, or a word, where that helps; “–” for none."""
+        if not math.isfinite(value):
+            return "–"
+        sign = "+" if self.best == "zero" else ""
+        word = f" {grade(value)}" if self.key == "confidence" else ""
+        return f"{value:{sign}.{self.digits}f}{word}"
+
+
+#: How confidence is called, for the help.
+_GRADED = ", ".join(f"{word} from {least:g}" for least, word in GRADES[:-1])
 
 COLUMNS: tuple[Column, ...] = (
     Column(
@@ -63,8 +81,23 @@ COLUMNS: tuple[Column, ...] = (
         "difference", "Δ vol", "%", "Moved minus fixed volume, in percent of the fixed.", 0, "zero",
         True,
     ),
+    Column(
+        "uncertainty", "Unsure", "± mm", "Standard deviation of the displacement (per direction) "
+        "along the structure's surface: how far the model's answers differ, not how far they are "
+        "from the truth.", 2, "low", False,
+    ),
+    Column(
+        "confidence", "Confidence", "", "Share of its voxels that another answer of the model gives "
+        "the same label, about the Dice to expect between two answers: "
+        f"{_GRADED}, else {GRADES[-1][1]}. High for bulky structures, and no accuracy.",
+        2, "high", False,
+    ),
     Column("fixed_size", "Fixed", "ml", "Volume in the fixed segmentation.", 2, None, True),
     Column("moved_size", "Moved", "ml", "Volume of the moved structure.", 2, None, False),
+    Column(
+        "size_deviation", "Vol SD", "± ml", "Standard deviation of the moved structure's volume "
+        "over the model's answers.", 3, None, False,
+    ),
     Column(
         "growth", "Growth", "×", "Volume here over volume in the moving scan, over the same of a "
         "typical structure: 1 grew as the whole did.", 2, "one", False,
@@ -90,6 +123,7 @@ class Row:
     color: Color | None = None
     structure: Structure | None = None
     own: Plausibility | None = None
+    certainty: Certainty | None = None
     flags: tuple[str, ...] = ()
     compared: bool = True
 
@@ -97,7 +131,7 @@ class Row:
         """The number of a column; NaN when there is none."""
         if not self.compared and BY_KEY[key].needs_fixed:
             return _NAN
-        for part in (self.structure, self.own):
+        for part in (self.structure, self.own, self.certainty):
             if part is not None and hasattr(part, key):
                 return float(getattr(part, key))
         return _NAN
@@ -125,6 +159,7 @@ def rows_of(
     names: Mapping[int, LabelName],
     limits: Limits | None = None,
     compared: bool = True,
+    certainty: Mapping[int, Certainty] | None = None,
 ) -> list[Row]:
     """Put everything known of each structure into a row, the worst first.
 
@@ -133,15 +168,17 @@ def rows_of(
     compared : bool
         Whether `structures` compares with a fixed segmentation; else it holds sizes and places
         of the moved one only.
+    certainty : mapping, optional
+        What is known of the spread of the answers.
     """
-    table = dict(names)
+    table, sure = dict(names), certainty or {}
     rows = []
     for label in sorted(structures.keys() | own.keys()):
         found, alone = structures.get(label), own.get(label)
-        flags = flags_of(found if compared else None, alone, limits)
+        flags = flags_of(found if compared else None, alone, limits, sure.get(label))
         color = table[label].color if label in table else None
         name = name_of(label, table)
-        rows.append(Row(label, name, color, found, alone, tuple(flags), compared))
+        rows.append(Row(label, name, color, found, alone, sure.get(label), tuple(flags), compared))
     return sorted(rows, key=lambda row: (-row.badness, row.id))
 
 

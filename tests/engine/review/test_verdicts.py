@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
@@ -31,6 +31,8 @@ from napari_voxelmorph.engine.review.rows import mean_of, rows_of
 from napari_voxelmorph.engine.review.slices import picture_of, png_of
 from napari_voxelmorph.engine.review.verdicts import Verdicts, readers_of
 from napari_voxelmorph.engine.review.worklist import Worklist
+
+from ...fuzzing import examples
 
 NAN = float("nan")
 
@@ -54,7 +56,7 @@ def test_a_verdict_is_there_for_the_next_window(tmp_path: Path) -> None:
     assert readers_of(folder) == ["Ann"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(60)
 @given(keep=st.integers(0, 10**6), junk=st.binary(max_size=20))
 def test_a_torn_line_costs_itself_alone(
     tmp_path_factory: pytest.TempPathFactory, keep: int, junk: bytes

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.engine.files import save, save_session
@@ -83,20 +81,6 @@ def test_what_is_wrong_with_a_table_is_told_with_its_line(folder: Path) -> None:
     path.write_text("case,fixed\nA,gone.nii.gz\n")
     with pytest.raises(VoxelMorphError, match=r"no file.*worklist names it"):
         run(load_worklist(path).cases[0])
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(at=st.integers(0, 130), cut=st.integers(0, 130), put=st.binary(max_size=9))
-def test_damaged_tables_end_in_words(
-    tmp_path_factory: pytest.TempPathFactory, at: int, cut: int, put: bytes
-) -> None:
-    path = tmp_path_factory.mktemp("fuzz") / "list.csv"
-    raw = TABLE.encode()
-    path.write_bytes((raw[:at] + put + raw[at:])[: len(raw) - cut])
-    try:
-        assert load_worklist(path).cases
-    except VoxelMorphError as error:
-        assert 20 < len(str(error)) < 800
 
 
 def test_a_folder_of_sessions(tmp_path: Path, pair: Any) -> None:
