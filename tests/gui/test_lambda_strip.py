@@ -285,25 +285,37 @@ def test_a_result_that_comes_while_a_pin_is_held_waits(ready, qtbot):
     assert ready.showing.value == pytest.approx(0.9)
 
 
-def test_the_qa_dock_compares_with_what_is_pinned(ready, qtbot):
+def test_the_qa_dock_compares_the_pins(ready, qtbot):
     from napari_voxelmorph.gui.qa.qa_dock import QaDock
 
     dock = QaDock(ready.window.viewer)
     ready.window.viewer.window.add_dock_widget(dock, name="QA")
-    given = []
-    dock.set_reference = lambda dice, name: given.append((name, dice))
     ready.widget.slider.dragged.emit(0.7)
-    ready.showing.pin("B")  # a preview is no reference
+    ready.showing.pin("B")  # seen as a preview: its exact result is made for the table
+    ready.showing.settle()
+    qtbot.waitUntil(exact(ready), timeout=20000)
+    ready.widget.slider.dragged.emit(0.2)
     ready.showing.settle()
     qtbot.waitUntil(exact(ready), timeout=20000)
     ready.showing.pin("A")
-    qtbot.waitUntil(lambda: bool(given), timeout=20000)
+    found = lambda: dock.pins.comparison  # noqa: E731
+    qtbot.waitUntil(lambda: found() is not None and found().other is not None, timeout=20000)
+    assert "B (λ 0.7)" in found().help and "A (λ 0.2)" in found().help
     pair = ready.runner.history.present.pair
-    moved = shown(ready).warp(pair.moving_labels, "nearest") == 3
+    moved = shown(ready).warp_labels(pair.moving_labels) == 3
     fixed = pair.fixed_labels.data == 3
     wanted = 2 * (moved & fixed).sum() / (moved.sum() + fixed.sum())
-    assert len(given) == 1 and given[0][0] == "A"
-    assert given[0][1][3] == pytest.approx(wanted)
+    assert found().base[3] == pytest.approx(wanted) and found().other[3] != found().base[3]
+    # What the report tells of other λ.
+    curves = ready.tuner.present.lambda_curves()
+    assert curves.pins == pytest.approx({"A": 0.2, "B": 0.7})
+    assert curves.chosen == pytest.approx(0.2)
+    scores = [s for _, s in ready.tuner.scores]
+    assert curves.similarity == tuple(s.similarity for s in scores)
+    assert curves.mean_dice == pytest.approx([s.mean_dice for s in scores])
+    # Another run: the pins are gone, and the comparison with them.
+    ready.tuner.began.emit()
+    assert found() is None
 
 
 def test_the_best_overlap_is_suggested_and_said(ready, qtbot):

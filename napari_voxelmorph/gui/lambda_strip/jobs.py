@@ -50,13 +50,6 @@ class LambdaJobs:
         result = with_metrics(result, before, base.pair.fixed_mask)
         return replace(measured(result, base.pair, base.start), tuned_from=base)
 
-    def overlap(self, result: Registration, outcome: Outcome) -> dict[int, float]:
-        """Dice of every structure for an exact result; empty without both segmentations."""
-        from napari_voxelmorph.engine.evaluation.metrics import dice
-
-        labels = labels_of(outcome)
-        return {} if labels is None else dice(labels[1].data, result.warp(labels[0], "nearest"))
-
     def box(
         self, outcome: Outcome, knots: Knots, block: tuple[slice, ...]
     ) -> Generator[SweepStep, None, list[Scores]]:

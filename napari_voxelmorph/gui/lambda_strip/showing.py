@@ -46,7 +46,7 @@ class Showing(QObject):
 
     #: λ, or what is seen of it.
     moved = Signal()
-    #: A name, and the exact result that was pinned under it.
+    #: A name, and the `Pin` that was set under it.
     pinned = Signal(str, object)
 
     def __init__(self, tuner: Tuner, parent: QObject) -> None:
@@ -211,8 +211,7 @@ class Showing(QObject):
         exact = self.state in ("exact", "registered")
         result = view.registration if exact else None
         self.pins[name] = Pin(self.position, self.value, result)
-        if result is not None:
-            self.pinned.emit(name, result)
+        self.pinned.emit(name, self.pins[name])
         self.moved.emit()
 
     def other_pin(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QLabel, QStackedWidget, QVBoxLayout, QWidget
@@ -20,11 +20,14 @@ from napari_voxelmorph.gui.lambda_strip.opening import (
     put_below,
     side_widths,
 )
-from napari_voxelmorph.gui.lambda_strip.qa_reference import LANE, give_reference
+from napari_voxelmorph.gui.lambda_strip.qa_reference import QaReference
 from napari_voxelmorph.gui.lambda_strip.showing import Showing
 from napari_voxelmorph.gui.lambda_strip.strip_row import StripRow
 from napari_voxelmorph.gui.lambda_strip.suggesting import Suggesting
 from napari_voxelmorph.gui.lambda_strip.tuner import Tuner
+
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.lambda_sweep.curves import LambdaCurves
 
 _STEP = 0.01
 _LAID_OUT_MS = 100
@@ -42,6 +45,7 @@ class LambdaStrip(QWidget):
         self.tuner = Tuner(viewer, self)
         self.showing = Showing(self.tuner, self)
         self.suggesting = Suggesting(self.tuner, self.showing, self)
+        self.reference = QaReference(viewer, self.tuner)
         self.slider, self.row = LambdaSlider(), StripRow()
         self.slider.setToolTip(f"<qt>{words.HELP}</qt>")
         self.empty = QLabel(words.NOTHING)
@@ -86,7 +90,9 @@ class LambdaStrip(QWidget):
         tuner.changed.connect(self._on_changed)
         tuner.told.connect(self.row.say)
         showing.moved.connect(self._on_moved)
-        showing.pinned.connect(self._on_pinned)
+        showing.pinned.connect(self.reference.give)
+        tuner.began.connect(self.reference.drop)
+        tuner.present.lambda_curves = self.curves
         self.slider.dragged.connect(self._on_dragged)
         self.slider.released.connect(showing.settle)
         self.slider.stepped.connect(self._on_stepped)
@@ -99,12 +105,13 @@ class LambdaStrip(QWidget):
         row.suggest_asked.connect(self._on_suggest)
         row.pin_asked.connect(showing.pin)
         row.held.connect(showing.hold)
-        suggesting = self.suggesting
+        suggesting, reference, present = self.suggesting, self.reference, tuner.present
 
         def leave() -> None:
+            present.lambda_curves = None
             showing.leave()
             suggesting.leave()
-            tuner.engine.forget(LANE)
+            reference.leave()
             tuner.leave()
 
         when_destroyed(self, leave)
@@ -181,9 +188,18 @@ class LambdaStrip(QWidget):
                 self.row.say("warning", str(error))
         self._on_moved()
 
-    def _on_pinned(self, name: str, result: Any) -> None:
-        give_reference(self._viewer, self.tuner, name, result)
-
     def _on_suggest(self) -> None:
         self.row.be_quiet()
         self.suggesting.suggest(self.row.scope)
+
+    def curves(self) -> LambdaCurves | None:
+        """What is known of the λ of the present result; None while that is nothing."""
+        from napari_voxelmorph.engine.lambda_sweep.curves import curves_of_knots
+
+        tuner, showing = self.tuner, self.showing
+        if tuner.source is None or tuner.knots is None:
+            return None
+        is_result = showing.state in ("exact", "registered")
+        pins = {name: pin.value for name, pin in showing.pins.items()}
+        chosen = showing.value if is_result else None
+        return curves_of_knots(tuner.source.scale.name, tuner.knots.knots, chosen, pins)

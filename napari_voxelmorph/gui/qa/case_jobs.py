@@ -15,27 +15,21 @@ if TYPE_CHECKING:
 _PICTURES = 4
 
 
-def keep_corrected(folder: Path, case: str, judged: Judged) -> Path:
-    """Write a corrected segmentation beside the verdicts; returns where."""
-    from napari_voxelmorph.engine.files import save
-    from napari_voxelmorph.engine.files.writing import output_error
-    from napari_voxelmorph.engine.review.kept import file_name
-
-    place = folder / "corrected"
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(place, error) from error
-    path = place / f"{file_name(case)}.nii.gz"
-    fixed = judged.outcome.registration.fixed
-    save(fixed.with_data(judged.moved.labels, kind="labels", name=f"{case}, corrected"), path)
-    return path
-
-
 def keep_case(
-    folder: Path, case: str, judged: Judged, rows: Sequence[Row], edits: dict[int, str]
+    folder: Path,
+    case: str,
+    judged: Judged,
+    rows: Sequence[Row],
+    edits: dict[int, str],
+    more: dict[str, Any],
 ) -> None:
-    """Draw the worst structures, and write everything beside the verdicts."""
+    """Draw the worst structures, and write everything beside the verdicts.
+
+    Parameters
+    ----------
+    more : dict
+        To be kept with the provenance of the result: limits of the flags, curves over λ.
+    """
     from napari_voxelmorph.engine.review.kept import Findings, found_in, keep_findings
     from napari_voxelmorph.engine.review.slices import picture_of, png_of
 
@@ -51,7 +45,7 @@ def keep_case(
             )  # fmt: skip
             picture = png_of(drawn)
         found.append(found_in(row, edits.get(row.id, ""), picture))
-    keep_findings(folder, Findings(case, tuple(found), about_result(judged)))
+    keep_findings(folder, Findings(case, tuple(found), about_result(judged) | more))
 
 
 def about_result(judged: Judged) -> dict[str, Any]:

@@ -37,13 +37,20 @@ class Editing(QObject):
         self._rest = Ticker(viewer, self.edited.emit, _AFTER_MS)
         viewer.layers.events.removed.connect(self._on_removed)
 
-    def begin(self, view: PairView, judged: Judged) -> None:
-        """Put the moved segmentation into a layer that can be painted on."""
+    def begin(self, view: PairView, judged: Judged, corrected: NDArray[Any] | None = None) -> None:
+        """Put the moved segmentation into a layer that can be painted on.
+
+        Parameters
+        ----------
+        corrected : ndarray, optional
+            As it was corrected before, array order of the fixed image; instead of the moved one.
+        """
         if self.layer is not None:
             return
         fixed = judged.outcome.registration.fixed
         self._grid = DisplayGrid.of(fixed)
-        data = np.ascontiguousarray(self._grid.to_display(judged.moved.labels))
+        labels = judged.moved.labels if corrected is None else corrected
+        data = np.ascontiguousarray(self._grid.to_display(labels))
         if data.dtype.kind not in "iu":
             data = data.astype(np.uint8)
         kept = {**remembered(fixed, "corrected"), "kind": "labels", "shows": "moved labels"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from napari_voxelmorph.engine.evaluation.certainty import Certainty
     from napari_voxelmorph.engine.evaluation.plausibility import Plausibility
     from napari_voxelmorph.engine.evaluation.structures import Measured, Segmented, Structure
     from napari_voxelmorph.engine.files.label_tables import LabelName
     from napari_voxelmorph.engine.geometry.volume import Volume
-    from napari_voxelmorph.gui.register.jobs import Outcome
+    from napari_voxelmorph.engine.result import Registration
+    from napari_voxelmorph.engine.uncertainty.spread import Spread
+    from napari_voxelmorph.gui.register.jobs import Outcome, Pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,15 @@ class Judged:
     compared: bool = True
     names: dict[int, LabelName] = field(default_factory=dict)
     names_problem: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Sure:
+    """What a spread says of the structures of a segmentation."""
+
+    spread: Spread
+    moved: Segmented
+    structures: dict[int, Certainty]
 
 
 class QaJobs:
@@ -88,16 +100,15 @@ class QaJobs:
             found = {i: s for i, s in {**before.structures, **found}.items() if i in kept}
         return replace(judged, structures=found)
 
-    def look_alone(self, judged: Judged) -> Generator[Measured, None, Judged]:
-        """Add what the moved segmentation says about itself."""
+    def look_alone(self, judged: Judged) -> Generator[Measured, None, dict[int, Plausibility]]:
+        """What the moved segmentation says about itself."""
         from napari_voxelmorph.engine.evaluation.plausibility import plausibility
 
         outcome = judged.outcome
         labels = outcome.pair.moving_labels
         assert labels is not None
         moving = self._segmented("moving", labels)
-        own = yield from plausibility(outcome.registration, labels, moving, judged.moved)
-        return replace(judged, own=own)
+        return (yield from plausibility(outcome.registration, labels, moving, judged.moved))
 
     def _segmented(self, role: str, volume: Volume) -> Segmented:
         """A segmentation, looked at again only when it is another or was painted on."""
@@ -130,6 +141,36 @@ class QaJobs:
             for name in ("sizes", "centres", "surfaces")
         }
         return replace(fresh, **parts), changed
+
+
+def look_at_spread(
+    spread_of: Callable[[], Spread | None], judged: Judged, before: Sure | None
+) -> Generator[Measured, None, Sure | None]:
+    """What the spread of a result means for its structures; looks only at what changed."""
+    from napari_voxelmorph.engine.evaluation.structures import Measured
+    from napari_voxelmorph.engine.uncertainty.per_structure import certainty
+
+    yield Measured(0.0)
+    spread = spread_of()
+    if spread is None:
+        return None
+    known = {}
+    if before is not None and before.spread is spread:
+        surfaces, old = judged.moved.surfaces, before.moved.surfaces
+        known = {i: before.structures[i].uncertainty for i in old if surfaces.get(i) is old[i]}
+    found = yield from certainty(spread, judged.moved, judged.computed, known)
+    return Sure(spread, judged.moved, found)
+
+
+def overlap(result: Registration, pair: Pair, nearest: bool) -> dict[int, float]:
+    """Dice of every structure for another result of a pair; empty without both segmentations."""
+    from napari_voxelmorph.engine.evaluation.metrics import dice
+
+    moving, fixed = pair.moving_labels, pair.fixed_labels
+    if moving is None or fixed is None:
+        return {}
+    moved = result.warp(moving, "nearest") if nearest else result.warp_labels(moving)
+    return dice(fixed.data, moved)
 
 
 def _same_reference(before: Outcome, now: Outcome) -> bool:

@@ -6,6 +6,7 @@ import math
 
 from napari_voxelmorph.engine.review.rows import Row, mean_of
 from napari_voxelmorph.gui.qa.judging import Judging
+from napari_voxelmorph.gui.qa.pins import Comparison
 
 NOTHING = (
     "Here the structures of a moved segmentation are measured, looked at, corrected and judged.\n\n"
@@ -38,7 +39,7 @@ def state_of(judging: Judging) -> str:
     return NO_STRUCTURES if judging.judged is not None else ""
 
 
-def summary_of(judging: Judging, delta: float) -> str:
+def summary_of(judging: Judging, comparison: Comparison | None = None) -> str:
     """One line over the table."""
     rows = judging.rows
     flagged = sum(bool(row.flags) for row in rows)
@@ -46,8 +47,9 @@ def summary_of(judging: Judging, delta: float) -> str:
     dice, hd95 = mean_of(rows, "dice"), mean_of(rows, "hd95")
     if math.isfinite(dice):
         parts.append(f"Dice {dice:.3f}")
-        if math.isfinite(delta):
-            parts[-1] += f" ({delta:+.3f} against A)"
+        delta = math.nan if comparison is None else comparison.mean(rows)
+        if comparison is not None and math.isfinite(delta):
+            parts[-1] += f" ({delta:+.3f} {comparison.words})"
         parts.append(f"HD95 {hd95:.1f} mm")
     parts.append(f"⚑ {flagged}")
     if judging.edits:
@@ -56,6 +58,8 @@ def summary_of(judging: Judging, delta: float) -> str:
         parts.append("measuring…")
     elif judging.looking_alone:
         parts.append("looking closer…")
+    if judging.certainty.measuring:
+        parts.append("uncertainty…")
     return " · ".join(parts)
 
 

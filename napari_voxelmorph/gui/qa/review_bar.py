@@ -149,4 +149,4 @@ class ReviewBar(QWidget):
         if path.lower().endswith(".pdf"):
             self.pdf_asked.emit(path)
         else:
-            self._reviewing.write(path, lambda where: self.told.emit(f"Saved in {where}"))
+            self._reviewing.keeping.write(path, lambda where: self.told.emit(f"Saved in {where}"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -13,16 +11,14 @@ from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.gui.background import memory
 from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.plain_words import sentence_and_details
-from napari_voxelmorph.gui.qa.case_jobs import keep_case, keep_corrected
-from napari_voxelmorph.gui.qa.qa_jobs import Judged
+from napari_voxelmorph.gui.qa.keeping import Keeping
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.review.case import Case, OpenCase
-    from napari_voxelmorph.engine.review.rows import Row
     from napari_voxelmorph.engine.review.verdicts import Answer, Verdict, Verdicts
     from napari_voxelmorph.engine.review.worklist import Worklist
 
-_READ, _CASE, _AHEAD, _KEEP = "worklist", "case", "next case", "keep findings"
+_READ, _CASE, _AHEAD = "worklist", "case", "next case"
 _READER = "qa/reader"
 
 
@@ -42,8 +38,6 @@ class Reviewing(QObject):
     #: A case has been read: `OpenCase`.
     opened = Signal(object)
     failed = Signal(str, str)
-    #: A corrected segmentation was written: case, path.
-    corrected = Signal(str, object)
 
     def __init__(self, viewer: Any, parent: QObject) -> None:
         super().__init__(parent)
@@ -54,6 +48,7 @@ class Reviewing(QObject):
         self._verdicts: Verdicts | None = None
         self._waiting = -1
         self._ahead: dict[int, OpenCase] = {}
+        self.keeping = Keeping(self)
 
     # The worklist -------------------------------------------------------------------------
 
@@ -134,14 +129,14 @@ class Reviewing(QObject):
         if self.worklist is None or not 0 <= number < len(self.worklist.cases):
             return
         self._waiting = number
-        case = self.worklist.cases[number]
+        worklist, case = self.worklist, self.worklist.cases[number]
         self.engine.forget(_AHEAD)
         if number in self._ahead:
             self.engine.forget(_CASE)
             self._on_case(number, self._ahead.pop(number))
             return
         self.engine.submit(
-            lambda: _read(case), lane=_CASE,
+            lambda: _read(worklist, case), lane=_CASE,
             on_done=lambda found: self._on_case(number, found), on_error=self._on_case_error,
         )  # fmt: skip
         self.changed.emit()
@@ -166,7 +161,7 @@ class Reviewing(QObject):
                 self._ahead = {following: found}
 
         # A case that cannot be read is told when its turn has come.
-        self.engine.submit(lambda: _read(case), lane=_AHEAD, gives_way=1, on_done=done)
+        self.engine.submit(lambda: _read(worklist, case), lane=_AHEAD, gives_way=1, on_done=done)
 
     def _on_case_error(self, sentence: str, details: str) -> None:
         # The case stays the open one, so that a verdict on it and the next one can be reached.
@@ -204,46 +199,6 @@ class Reviewing(QObject):
         self.changed.emit()
         return True
 
-    def keep(self, judged: Judged, rows: Sequence[Row], edits: dict[int, str]) -> None:
-        """Keep numbers and pictures of the open case for the report."""
-        if self.worklist is None or self.case is None:
-            return
-        folder, case = self.worklist.folder, self.case.name
-        listed = tuple(rows)
-        # A lane of its own for every case: the next one must not push this one out.
-        self.engine.submit(
-            lambda: keep_case(folder, case, judged, listed, edits), lane=f"{_KEEP} {case}",
-            on_error=self._on_error,
-        )  # fmt: skip
-
-    def keep_corrected(self, judged: Judged) -> None:
-        """Keep the corrected segmentation of the open case."""
-        if self.worklist is None or self.case is None:
-            return
-        folder, case = self.worklist.folder, self.case.name
-        self.engine.submit(
-            lambda: keep_corrected(folder, case, judged), lane=f"corrected {case}",
-            on_done=lambda path: self.corrected.emit(case, path), on_error=self._on_error,
-        )  # fmt: skip
-
-    def write(self, path: str, done: Any) -> None:
-        """Write the report (``.html``) or the table (``.csv``, ``.tsv``); `done(path)` follows."""
-        worklist = self.worklist
-        if worklist is None:
-            return
-
-        def work() -> str:
-            from napari_voxelmorph.engine.review.export import export_table
-            from napari_voxelmorph.engine.review.page import save_page
-
-            if Path(path).suffix.lower() in (".html", ".htm"):
-                save_page(worklist, path)
-            else:
-                export_table(worklist, path)
-            return path
-
-        self.engine.submit(work, lane="export", on_done=done, on_error=self._on_error)
-
     def _on_error(self, sentence: str, details: str) -> None:
         self.failed.emit(sentence, details)
         self.changed.emit()
@@ -253,10 +208,10 @@ class Reviewing(QObject):
         self.engine.forget(_READ, _CASE, _AHEAD)
 
 
-def _read(case: Case) -> Any:
+def _read(worklist: Worklist, case: Case) -> Any:
     from napari_voxelmorph.engine.review.case import opening
 
-    return opening(case)
+    return opening(case, worklist.folder)
 
 
 def _user() -> str:

@@ -20,6 +20,7 @@ _UNKNOWN: Rgba = (0.6, 0.6, 0.6, 1.0)
 _ENDS = {
     "dice": (0.9, 0.3), "hd95": (1.0, 8.0), "assd": (0.3, 3.0), "difference": (0.0, 50.0),
     "growth": (0.0, math.log(2)), "edge": (1.0, 0.5), "entropy": (0.0, 1.0),
+    "uncertainty": (0.0, 2.0), "confidence": (1.0, 0.5),
 }  # fmt: skip
 #: How much is left of the structures that are not looked at.
 _DIM = 0.15

@@ -6,25 +6,23 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtCore import (
-    QAbstractTableModel,
-    QModelIndex,
-    QObject,
-    QSortFilterProxyModel,
-    Qt,
-    Signal,
-)
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
 from qtpy.QtGui import QBrush, QColor
 
-from napari_voxelmorph.engine.review.rows import COLUMNS, Column, Row
+from napari_voxelmorph.engine.review.rows import COLUMNS, Row
+from napari_voxelmorph.gui.qa.pins import Comparison
 from napari_voxelmorph.gui.qa.structure_colors import ColorScale
+from napari_voxelmorph.gui.qa.structure_order import SORT, badness_in
 
-SORT, ROW = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
+ROW = Qt.ItemDataRole.UserRole + 1
 NAME, ANSWER, NOTE, FIRST, DELTA = 0, 1, 2, 3, 3 + len(COLUMNS)
 COUNT = DELTA + 1
 _SIGNS = {"accept": "✓", "review": "?", "reject": "✗", None: ""}
 _SIGN_COLORS = {"accept": "#58c878", "review": "#e3b617", "reject": "#ff6b5e"}
-_LATER = "#808080"
+_GET_SPREAD = (
+    "Not known yet. Show the uncertainty map (Register dock, View, overlay “uncertainty”), or choose "
+    "“Measure the uncertainty” under “…” above the table."
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,7 @@ class StructureModel(QAbstractTableModel):
         self.rows: list[Row] = []
         self._judged: dict[int, Judgement] = {}
         self._edited: dict[int, str] = {}
-        self._reference: dict[int, float] = {}
-        self._reference_name = ""
+        self._comparison: Comparison | None = None
         self._scale: ColorScale | None = None
 
     # What is shown ------------------------------------------------------------------------
@@ -70,9 +67,9 @@ class StructureModel(QAbstractTableModel):
         self._judged = judged
         self._all_changed()
 
-    def set_reference(self, name: str, dice: dict[int, float]) -> None:
-        """Compare Dice with that of another result; nothing for none."""
-        self._reference, self._reference_name = dice, name
+    def set_comparison(self, comparison: Comparison | None) -> None:
+        """Compare Dice with that of a pinned result; or not."""
+        self._comparison = comparison
         self.headerDataChanged.emit(Qt.Orientation.Horizontal, DELTA, DELTA)
         self._all_changed()
 
@@ -87,13 +84,13 @@ class StructureModel(QAbstractTableModel):
             self.dataChanged.emit(self.index(0, 0), last)
 
     def delta(self, row: Row) -> float:
-        """Dice now minus Dice of the reference; NaN without one."""
-        return row.value("dice") - self._reference.get(row.id, math.nan)
+        """The difference of Dice that is compared; NaN without a pin."""
+        return math.nan if self._comparison is None else self._comparison.delta(row)
 
     @property
-    def has_reference(self) -> bool:
-        """Whether there is a result to compare with."""
-        return bool(self._reference)
+    def is_comparing(self) -> bool:
+        """Whether there is a pinned result to compare with."""
+        return self._comparison is not None
 
     # Qt -----------------------------------------------------------------------------------
 
@@ -129,11 +126,8 @@ class StructureModel(QAbstractTableModel):
         if section == NOTE:
             return "Note", "Your note on the structure; double click to write."
         if section == DELTA:
-            name = self._reference_name or "A"
-            return (
-                f"Δ Dice\nto {name}",
-                f"Dice of this result minus that of {name}: above 0 better.",
-            )
+            found = self._comparison
+            return ("", "") if found is None else (found.title, found.help)
         column = COLUMNS[section - FIRST]
         # Below each other: numbers need less room than words.
         return f"{column.title}\n{column.unit}".strip(), column.help
@@ -150,7 +144,7 @@ class StructureModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.EditRole and at == NOTE:
             return self._judgement(row).note
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"<qt>{self.explain(row)}</qt>"
+            return f"<qt>{self._missing(row, at) or self.explain(row)}</qt>"
         if role == Qt.ItemDataRole.TextAlignmentRole and at >= FIRST:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.TextAlignmentRole and at == ANSWER:
@@ -182,12 +176,10 @@ class StructureModel(QAbstractTableModel):
         if at == NOTE:
             return self._judgement(row).note
         if at == DELTA:
-            value, digits = self.delta(row), 3
-            return f"{value:+.{digits}f}" if math.isfinite(value) else "–"
+            value = self.delta(row)
+            return f"{value:+.3f}" if math.isfinite(value) else "–"
         column = COLUMNS[at - FIRST]
-        value = row.value(column.key)
-        sign = "+" if column.best == "zero" else ""
-        return f"{value:{sign}.{column.digits}f}" if math.isfinite(value) else "–"
+        return column.text(row.value(column.key))
 
     def _rank(self, row: Row, at: int) -> Any:
         """Larger comes first when a header is clicked once: the worse, or the larger."""
@@ -220,6 +212,12 @@ class StructureModel(QAbstractTableModel):
             return None
         return self._scale.color(row.value(self._scale.key))
 
+    def _missing(self, row: Row, at: int) -> str:
+        """How to get a number that is not there; empty when it is, or cannot be got."""
+        if not FIRST <= at < DELTA or not COLUMNS[at - FIRST].needs_spread:
+            return ""
+        return "" if math.isfinite(row.value(COLUMNS[at - FIRST].key)) else _GET_SPREAD
+
     def explain(self, row: Row) -> str:
         """Everything worth saying of a structure, in sentences."""
         parts = [f"<b>{row.name}</b> (label {row.id})."]
@@ -229,42 +227,3 @@ class StructureModel(QAbstractTableModel):
         if len(parts) == 1:
             parts.append("Nothing stands out.")
         return " ".join(parts)
-
-
-def badness_in(column: Column, value: float) -> float:
-    """Larger is worse in this column (or just larger, where it says nothing of quality)."""
-    if not math.isfinite(value):
-        return math.nan
-    if column.best == "high":
-        return -value
-    if column.best == "zero":
-        return abs(value)
-    if column.best == "one":
-        return abs(math.log(value)) if value > 0 else math.inf
-    return value
-
-
-class SortedStructures(QSortFilterProxyModel):
-    """Sorts by rank, with what has no number at the end either way."""
-
-    def __init__(self, model: StructureModel, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.setSourceModel(model)
-        self.setSortRole(SORT)
-        self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.setFilterKeyColumn(NAME)
-        self.setDynamicSortFilter(False)
-
-    def lessThan(self, left: QModelIndex, right: QModelIndex) -> bool:
-        """Qt: the order of two cells."""
-        first, second = left.data(SORT), right.data(SORT)
-        down = self.sortOrder() == Qt.SortOrder.DescendingOrder
-        gone, other = _is_missing(first), _is_missing(second)
-        if gone or other:
-            # Qt turns the order around for descending: the missing go last either way.
-            return (gone and not other) if down else (other and not gone)
-        return bool(first < second)
-
-
-def _is_missing(rank: Any) -> bool:
-    return isinstance(rank, float) and math.isnan(rank)

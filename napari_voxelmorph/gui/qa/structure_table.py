@@ -17,14 +17,18 @@ from napari_voxelmorph.gui.qa.structure_model import (
     NAME,
     NOTE,
     ROW,
-    SortedStructures,
     StructureModel,
 )
+from napari_voxelmorph.gui.qa.structure_order import SortedStructures
 
 _NAME_WIDTH, _MARK_WIDTH, _NOTE_WIDTH, _NUMBER_WIDTH = 158, 26, 140, 50
 #: Shown at first beside a fixed segmentation, and without one.
-_COMPARED = ("dice", "hd95", "assd", "difference", "fixed_size", "moved_size")
-_ALONE = ("moved_size", "growth", "edge", "entropy")
+_COMPARED = (
+    "dice", "hd95", "assd", "difference", "uncertainty", "confidence", "fixed_size", "moved_size"
+)  # fmt: skip
+_ALONE = ("uncertainty", "confidence", "moved_size", "growth", "edge", "entropy")
+#: Columns that hold more than a number.
+_WIDE = {"confidence": 66}
 _ROW_HEIGHT = 22
 
 
@@ -41,7 +45,7 @@ class StructureTable(QTableView):
     def __init__(self, model: StructureModel) -> None:
         super().__init__()
         self.model_of_rows = model
-        self.sorted = SortedStructures(model, self)
+        self.sorted = SortedStructures(model, NAME, self)
         self.setModel(self.sorted)
         self.compared = True
         self._hovering: int | None = None
@@ -74,6 +78,7 @@ class StructureTable(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setHighlightSections(False)
         widths = {NAME: _NAME_WIDTH, ANSWER: _MARK_WIDTH, NOTE: _NOTE_WIDTH, DELTA: 60}
+        widths |= {FIRST + n: _WIDE[c.key] for n, c in enumerate(COLUMNS) if c.key in _WIDE}
         for at in range(COUNT):
             self.setColumnWidth(at, widths.get(at, _NUMBER_WIDTH))
         # Numbers first; the note is far right, where there is room for it.
@@ -93,7 +98,7 @@ class StructureTable(QTableView):
 
     def show_delta(self) -> None:
         """The comparison with A is there when there is an A."""
-        self.setColumnHidden(DELTA, not self.model_of_rows.has_reference)
+        self.setColumnHidden(DELTA, not self.model_of_rows.is_comparing)
 
     def _key(self) -> str:
         return "qa/columns compared" if self.compared else "qa/columns alone"

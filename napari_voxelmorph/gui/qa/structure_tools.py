@@ -20,6 +20,8 @@ class StructureTools(QWidget):
     edit_asked = Signal()
     names_asked = Signal()
     nearest_chosen = Signal(bool)
+    limits_asked = Signal()
+    spread_asked = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,9 +36,15 @@ class StructureTools(QWidget):
         self.more.setText("…")
         self.more.setMinimumWidth(28)
         self.more.setStyleSheet("QToolButton::menu-indicator { image: none; }")
-        self.more.setToolTip("Names of the labels, interpolation")
+        self.more.setToolTip("Uncertainty, limits of the flags, names of the labels, interpolation")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more)
+        self.spread = menu.addAction("Measure the uncertainty")
+        self.spread.triggered.connect(lambda *_: self.spread_asked.emit())
+        menu.addAction("Limits… (when a structure is flagged)").triggered.connect(
+            lambda *_: self.limits_asked.emit()
+        )
+        menu.addSeparator()
         menu.addAction("Names of the labels… (FreeSurfer, ITK-SNAP, BIDS, CSV)").triggered.connect(
             lambda *_: self.names_asked.emit()
         )
@@ -84,6 +92,10 @@ class StructureTools(QWidget):
             else "Compare the results that follow with this one, "
             "structure by structure (column Δ Dice)"
         )
+
+    def show_spread(self, possible: bool) -> None:
+        """Whether more can be found out of the uncertainty."""
+        self.spread.setEnabled(possible)
 
     def show_editing(self, editing: bool) -> None:
         """Whether the moved segmentation is being corrected."""

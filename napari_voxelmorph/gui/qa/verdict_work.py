@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -33,13 +34,17 @@ class VerdictWork:
         self._keep_corrected()
 
     def _keep_corrected(self) -> None:
-        judging = self._dock.judging
-        case = self._reviewing.case
-        if case is None or judging.judged is None or not judging.edits:
+        """What was painted goes to the disk; what was discarded there goes aside."""
+        judging, case = self._dock.judging, self._reviewing.case
+        if case is None or judging.judged is None:
             return
-        if judging.keeping != case.name:
-            judging.keeping = case.name
-            self._reviewing.keep_corrected(judging.judged)
+        labels = judging.hand_over(case.name)
+        if labels is not None:
+            fixed = judging.judged.outcome.registration.fixed
+            self._reviewing.keeping.correction(fixed, labels)
+        elif judging.stored is not None and judging.correction is None:
+            judging.stored = None
+            self._reviewing.keeping.set_aside()
 
     def give(self, answer: str, structures: bool) -> None:
         """Accept, review or reject the case, or the selected structures; again: take it back."""
@@ -57,11 +62,22 @@ class VerdictWork:
             return
         judging = dock.judging
         if judging.judged is not None:
-            self._reviewing.keep(judging.judged, judging.rows, judging.edits)
+            self._reviewing.keeping.findings(
+                judging.judged, judging.rows, judging.edits, self._about_review()
+            )
             self._keep_corrected()
         if not same and dock.panel.go_on.isChecked():
             # In the next turn: the button shows the verdict first.
             QTimer.singleShot(0, lambda: self._reviewing.step(1))
+
+    def _about_review(self) -> dict[str, Any]:
+        """What the report tells of a case beside its numbers and where these come from."""
+        judging = self._dock.judging
+        found: dict[str, Any] = {"limits": asdict(judging.limits)}
+        curves = judging.present.lambda_curves() if judging.present.lambda_curves else None
+        if curves is not None:
+            found["lambda_curves"] = asdict(curves)
+        return found
 
     def _give_structures(self, answer: str) -> None:
         rows = self._dock.table.selected_rows()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
 if TYPE_CHECKING:
+    from napari_voxelmorph.engine.lambda_sweep.curves import LambdaCurves
     from napari_voxelmorph.gui.register.jobs import Outcome
     from napari_voxelmorph.gui.views.views import PairView
 
@@ -21,6 +23,8 @@ class Present(QObject):
         None while there is no Register dock.
     running : bool
         Whether a registration is under way.
+    lambda_curves : callable or None
+        The λ strip, where it is open: what it knows of other λ of the present result.
     """
 
     #: Any of the attributes changed.
@@ -33,6 +37,7 @@ class Present(QObject):
         self.outcome: Outcome | None = None
         self.view: PairView | None = None
         self.running = False
+        self.lambda_curves: Callable[[], LambdaCurves | None] | None = None
 
     def set(self, **parts: Any) -> None:
         """Change attributes, and tell."""
