@@ -125,32 +125,35 @@ def _trained(
 ) -> TrainedModel:
     from napari_voxelmorph.engine.training.loop import train as training
 
-    steps = training(source, config, folder, resume=resume)
-    step: TrainingStep | None = None
-    with closing(steps):
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as finished:
-                trained: TrainedModel = finished.value
-                return trained
-            progress.train(step)
-            if stopped():
-                break
-    # Closed by now: the last state is on the disk.
-    raise Cancelled(
-        f"Stopped after step {step.step} of {step.steps}. To go on: napari-voxelmorph train "
-        f"--out “{folder}” --resume"
-    )
+    # It asks itself, since all processes of a torchrun must stop at one step.
+    steps = training(source, config, folder, resume=resume, stop=stopped)
+    try:
+        with closing(steps):
+            while True:
+                try:
+                    step: TrainingStep = next(steps)
+                except StopIteration as finished:
+                    trained: TrainedModel = finished.value
+                    return trained
+                progress.train(step)
+    except Cancelled as stop:
+        # Closed by now: the last state is on the disk.
+        raise Cancelled(
+            f"{stop} To go on: napari-voxelmorph train --out “{folder}” --resume"
+        ) from stop
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and a termination are noted, so that a step ends well; a second one ends at once."""
+    """Ctrl-C and a termination are noted, so that a step ends well; a second one ends at once.
+
+    torchrun may send several; it kills whoever does not end in time by itself.
+    """
     asked: list[int] = []
+    alone = "TORCHELASTIC_RUN_ID" not in os.environ
 
     def note(number: int, frame: Any) -> None:
-        if asked:
+        if asked and alone:
             raise KeyboardInterrupt
         asked.append(number)
 

@@ -28,6 +28,7 @@ class TrainingProgress:
         self._progress = Progress(quiet)
         self._quiet = quiet
         self._tenth = -1
+        self._told = 0
         self.last: Validation | None = None
 
     def __enter__(self) -> TrainingProgress:
@@ -50,6 +51,9 @@ class TrainingProgress:
         if step.validation is not None:
             self.last = step.validation
             self.note(scores_line(step.validation, step.steps))
+        for words in step.notes[self._told :]:
+            self.note(f"Note: {words}")
+        self._told = len(step.notes)
         fraction = step.step / max(step.steps, 1)
         if self._progress.live:
             dice = self.last and self.last.dice

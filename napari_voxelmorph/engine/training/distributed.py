@@ -18,9 +18,12 @@ import torch
 from torch import Tensor, distributed
 
 from napari_voxelmorph.engine.device import pick_device
+from napari_voxelmorph.engine.errors import InputError
 
 #: How long the others wait while process 0 validates and writes.
 _PATIENCE = timedelta(hours=6)
+#: What gloo and NCCL say when a partner is gone.
+_GONE = ("Connection closed by peer", "Connection reset by peer", "remote process exited")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,14 @@ class Team:
             for t, mean in zip(some, torch.split(flat, [t.numel() for t in some]), strict=True):
                 t.copy_(mean.reshape(t.shape))
 
+    def any(self, asked: bool) -> bool:
+        """Whether one process at least asks for it; all get the same answer."""
+        if self.size == 1:
+            return asked
+        votes = torch.tensor([float(asked)], device=self.device)
+        distributed.all_reduce(votes, distributed.ReduceOp.MAX)
+        return bool(votes.item())
+
     def gather(self, value: Any) -> list[Any]:
         """The (picklable) values of all processes, in every process."""
         if self.size == 1:
@@ -77,6 +88,11 @@ def team(device: str) -> Iterator[Team]:
     ----------
     device : str
         As `pick_device` takes it; with "auto" or "cuda" every process has a GPU of its own.
+
+    Raises
+    ------
+    InputError
+        When another process is gone: its own words say why.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -92,5 +108,12 @@ def team(device: str) -> Iterator[Team]:
     )
     try:
         yield Team(rank, size, picked)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _GONE):
+            raise
+        raise InputError(
+            "Another process of this training has ended, and this one with it. Go on from the last "
+            "checkpoint with --resume."
+        ) from error
     finally:
         distributed.destroy_process_group()

@@ -60,6 +60,8 @@ class TrainingStep:
     snapshot : callable
         A copy of the present (averaged) weights as a network on the CPU, for a preview;
         call it in the thread that iterates, between two steps.
+    notes : tuple of str
+        What the user should know of this run so far, such as that memory is short.
     """
 
     step: int
@@ -72,6 +74,7 @@ class TrainingStep:
     snapshot: Callable[[], RegistrationNetwork]
     terms: Mapping[str, float] = field(default_factory=dict)
     validation: Validation | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ alone, so a resumed training goes on as if it had never stopped.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import torch
@@ -17,7 +17,6 @@ from napari_voxelmorph.engine.training.batch import stack
 from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.distributed import team
 from napari_voxelmorph.engine.training.events import TrainedModel, TrainingStep
-from napari_voxelmorph.engine.training.objective import loss_terms, predict_fields
 from napari_voxelmorph.engine.training.prefetch import prefetched
 from napari_voxelmorph.engine.training.samples import PairSource
 from napari_voxelmorph.engine.training.schedule import learning_rate
@@ -26,7 +25,12 @@ from napari_voxelmorph.engine.training.state import update_average
 
 
 def train(
-    source: PairSource, config: TrainingConfig, folder: Path, *, resume: bool = False
+    source: PairSource,
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Generator[TrainingStep, None, TrainedModel]:
     """Train a network; returns the best one.
 
@@ -39,6 +43,10 @@ def train(
     resume : bool
         Go on from the last checkpoint.  `steps`, `validate_every`, `device` and what saves
         memory may then differ from before, the rest may not.
+    stop : callable
+        Asked after every step: whether to save the present state and end with `Cancelled`.
+        Of several processes it is enough that one is told to stop: all end at the same step
+        (closing the generator ends this process alone).
 
     Yields
     ------
@@ -53,25 +61,24 @@ def train(
     NotEnoughMemoryError
     OutputError
         When a checkpoint cannot be written; the former one is then unchanged.
+    Cancelled
+        When `stop` said so.
     """
     with (
         team(config.device) as processes,
-        opened(source, config, Path(folder), resume, processes) as run,
+        opened(source, config, Path(folder), resume, processes, stop) as run,
     ):
         state = run.state
         network, optimizer = state.network, state.optimizer
         numbers = processes.pair_numbers(state.step, config.steps, config.batch)
         with prefetched(source.draw, numbers) as samples, run.saved_when_closed():
             yield from run.validation_if_due()
+            run.stop_if_told()
             while state.step < config.steps:
                 began = time.perf_counter()
                 shares = run.set_condition()
                 batch = stack([next(samples) for _ in range(config.batch)], processes.device)
-                fields = predict_fields(
-                    network, batch, config, noise=run.noise(), precision=run.precision
-                )
-                terms = loss_terms(fields, batch, config, run.scale, run.labels, shares)
-                torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+                terms = run.gradient(batch, shares)
                 processes.average(p.grad for p in network.parameters() if p.grad is not None)
 
                 norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip or 1e30)
@@ -86,4 +93,5 @@ def train(
 
                 yield run.record(values, time.perf_counter() - began)
                 yield from run.validation_if_due()
+                run.stop_if_told()
         return run.trained()

@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from napari_voxelmorph.engine.checkpoints import load_model, save_model
-from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.errors import Cancelled, InputError
 from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.hyper import set_condition
 from napari_voxelmorph.engine.training.batch import Batch
@@ -26,6 +26,8 @@ from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.culprit import blame
 from napari_voxelmorph.engine.training.distributed import Team
 from napari_voxelmorph.engine.training.events import TrainedModel, TrainingStep, Validation
+from napari_voxelmorph.engine.training.memory import SAVING_MEMORY, is_lack_of_memory
+from napari_voxelmorph.engine.training.objective import loss_terms, predict_fields
 from napari_voxelmorph.engine.training.run_folder import BEST, History
 from napari_voxelmorph.engine.training.samples import PairSource
 from napari_voxelmorph.engine.training.saving import card_of, scores_of, with_curves
@@ -43,6 +45,8 @@ class Run:
         Of the convolutions.
     history : History or None
         None in a process that does not write.
+    stop : callable
+        Whether this process is told to stop.
     """
 
     source: PairSource
@@ -52,11 +56,13 @@ class Run:
     state: State
     precision: torch.dtype
     history: History | None
+    stop: Callable[[], bool]
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=51))
     seconds_validating: float = 0.0
     saved: int = 0
     scores: dict[str, float] = field(default_factory=dict)
     values: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def scale(self) -> int:
@@ -80,6 +86,35 @@ class Run:
         step = self.state.step
         numbers = self.team.pair_numbers(step, step + 1, self.config.batch)
         return [_generator(self.config.seed, n, self.team.device) for n in numbers]
+
+    def gradient(self, batch: Batch, shares: Balance) -> dict[str, Tensor]:
+        """Compute the gradient of a step, and return the terms of its loss.
+
+        Where the memory does not suffice, the step is done again, and all that follow, with
+        parts computed twice instead of kept: that changes no number.
+        """
+        network = self.state.network
+        try:
+            return self._gradient(batch, shares)
+        except (RuntimeError, MemoryError) as error:
+            if network.checkpointing or not is_lack_of_memory(error):
+                raise
+        # Out of the block above: the error holds on to what had been computed.
+        network.checkpointing = True
+        network.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        terms = self._gradient(batch, shares)
+        self.notes.append(SAVING_MEMORY)
+        return terms
+
+    def _gradient(self, batch: Batch, shares: Balance) -> dict[str, Tensor]:
+        fields = predict_fields(
+            self.state.network, batch, self.config, noise=self.noise(), precision=self.precision
+        )
+        terms = loss_terms(fields, batch, self.config, self.scale, self.labels, shares)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        return terms
 
     def mean_terms(self, terms: Mapping[str, Tensor]) -> dict[str, float]:
         """The terms as numbers, averaged over the processes."""
@@ -134,6 +169,8 @@ class Run:
                 found: Validation = finished.value
                 break
             yield self._step(phase)
+            if self.stop():  # a resumed training validates first
+                return
         state.validated = state.step
         if self.config.fit == "uncertainty":  # what is scored is the field, which stays
             found = dataclasses.replace(found, best=True)
@@ -150,10 +187,17 @@ class Run:
         """Whoever closes the training loses nothing."""
         try:
             yield
-        except GeneratorExit:
+        except (GeneratorExit, Cancelled):
             if self.history is not None and self.state.step > self.saved:
                 self.save_last()
             raise
+
+    def stop_if_told(self) -> None:
+        """Raise `Cancelled`, in all processes, when one is told to stop before the end."""
+        state, steps = self.state, self.config.steps
+        finished = state.step == steps == state.validated
+        if self.team.any(self.stop() and not finished):
+            raise Cancelled(f"Stopped after step {state.step} of {steps}.")
 
     def save_last(self) -> None:
         save_last(self.state, self._card(), self.folder)
@@ -193,6 +237,7 @@ class Run:
             phase,
             lambda: usable(state),
             self.values,
+            notes=tuple(self.notes),
         )
 
 

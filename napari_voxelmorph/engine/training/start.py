@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from napari_voxelmorph.engine.provenance import installed
 from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.distributed import Team
 from napari_voxelmorph.engine.training.first_network import first_network
+from napari_voxelmorph.engine.training.memory import is_lack_of_memory
 from napari_voxelmorph.engine.training.precision import NAMES, choose_precision
 from napari_voxelmorph.engine.training.run import Run
 from napari_voxelmorph.engine.training.run_folder import (
@@ -34,7 +35,12 @@ FREE = {"steps", "validate_every", "device", "checkpointing", "batch", "precisio
 
 @contextmanager
 def opened(
-    source: PairSource, config: TrainingConfig, folder: Path, resume: bool, team: Team
+    source: PairSource,
+    config: TrainingConfig,
+    folder: Path,
+    resume: bool,
+    team: Team,
+    stop: Callable[[], bool],
 ) -> Iterator[Run]:
     """A run in its locked folder, begun or taken up again; errors as `train`."""
     with ExitStack() as stack:
@@ -63,7 +69,9 @@ def opened(
             history = History(folder, state.step)
         precision = team.from_chief(record.get("precision"))
         state = same_for_all(state, team)
-        yield Run(source, config, folder, team, state, NAMES[precision], history, saved=state.step)
+        yield Run(
+            source, config, folder, team, state, NAMES[precision], history, stop, saved=state.step
+        )
 
 
 def check_recipe(source: PairSource, config: TrainingConfig) -> None:
@@ -119,23 +127,17 @@ def _check_same(record: dict[str, Any], now: dict[str, Any]) -> None:
 def _memory_in_words(config: TrainingConfig) -> Iterator[None]:
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        if isinstance(error, NotEnoughMemoryError):
-            raise
-        raise NotEnoughMemoryError(_memory_words(config)) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if not is_lack_of_memory(error):
             raise
         raise NotEnoughMemoryError(_memory_words(config)) from error
 
 
 def _memory_words(config: TrainingConfig) -> str:
     cures = ["a coarser or smaller grid"]
-    if not config.checkpointing:
-        cures.insert(0, "“Save memory”")
     if config.batch > 1:
         cures.insert(0, f"fewer than {config.batch} pairs per step")
     return (
-        "The device has not enough memory for a training step. Try "
-        f"{', or '.join(cures)}. The last checkpoint is as it was."
+        "The device has not enough memory for a training step, even when parts are computed twice "
+        f"instead of kept. Try {', or '.join(cures)}. The last checkpoint is as it was."
     )

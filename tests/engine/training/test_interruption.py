@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from napari_voxelmorph.engine.checkpoints import load_model
-from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
+from napari_voxelmorph.engine.errors import Cancelled, FileFormatError, InputError, OutputError
 from napari_voxelmorph.engine.training import run_folder, state
 from napari_voxelmorph.engine.training.loop import train
 
@@ -97,6 +97,23 @@ def test_closed_in_the_middle_of_a_validation(whole, make_source, config, tmp_pa
     steps, _ = finish(train(source, config, folder, resume=True))
     assert steps[0].phase.startswith("Validating") and steps[0].step == 3
     assert_same_run(whole, folder)
+
+
+@pytest.mark.parametrize("moment", ["between steps", "in a validation"])
+def test_told_to_stop(whole, make_source, config, tmp_path, finish, moment):
+    source, folder, told = make_source(count=3), tmp_path / "parts", []
+    steps = train(source, config, folder, stop=lambda: bool(told))
+    with pytest.raises(Cancelled, match=r"Stopped after step [36] of 7"):
+        for step in steps:
+            if step.step == 6 or (moment != "between steps" and step.phase != "Training"):
+                told.append(step)
+    assert json.loads((folder / "last" / "state.json").read_text())["step"] == told[0].step
+    finish(train(source, config, folder, resume=True, stop=lambda: False))
+    assert_same_run(whole, folder)
+    # A training that is at its end has nothing to stop.
+    longer = replace(config, steps=8)
+    finish(train(source, longer, folder, resume=True, stop=lambda: (folder / "best").exists() and
+                 json.loads((folder / "last" / "state.json").read_text())["step"] == 8))  # fmt: skip
 
 
 def test_killed(whole, config, tmp_path, make_source, finish):

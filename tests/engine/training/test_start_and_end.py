@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from napari_voxelmorph.engine.checkpoints import load_model
-from napari_voxelmorph.engine.errors import InputError, NotEnoughMemoryError
+from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.shelf import shelf
-from napari_voxelmorph.engine.training import loop
 from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.first_network import first_network
 from napari_voxelmorph.engine.training.loop import train
@@ -165,15 +164,6 @@ def test_an_error_of_the_data_comes_through(make_source, quick, tmp_path):
     source.draw = draw
     with pytest.raises(InputError, match="is gone"):
         list(train(source, quick, tmp_path / "run"))
-
-
-def test_too_little_memory_in_words(make_source, quick, tmp_path, monkeypatch):
-    def full(*args, **kwargs):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-
-    monkeypatch.setattr(loop, "predict_fields", full)
-    with pytest.raises(NotEnoughMemoryError, match=r"fewer than 2 pairs.*“Save memory”.*coarser"):
-        list(train(make_source(), replace(quick, batch=2), tmp_path / "run"))
 
 
 def test_learning_rate(quick):
