@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.files.dicom_frames import is_multi_frame, slices_of_frames
 from napari_voxelmorph.engine.files.dicom_reference import (
     fixed_datasets,
     require,
@@ -18,7 +19,7 @@ from napari_voxelmorph.engine.files.dicom_reference import (
 )
 from napari_voxelmorph.engine.files.plane import from_plane
 from napari_voxelmorph.engine.files.writing import writing
-from napari_voxelmorph.engine.geometry.volume import Volume
+from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 
 _MOST_SEGMENTS = 65535
 
@@ -36,14 +37,15 @@ def save_segmentation(
     labels : Volume
         On the grid of `fixed`; the id is kept in each segment's description.
     fixed : Volume
-        Opened from a DICOM series that is still there.
+        Opened from a DICOM series, or an enhanced multi-frame file, that is still there.
     names : mapping, optional
         What the ids mean.
 
     Raises
     ------
     InputError
-        No DICOM series, another grid, or no labels at all.
+        No DICOM series, another grid, no labels at all, or a multi-frame file whose frames
+        cannot be referred to.
     OutputError
     """
     require("highdicom")
@@ -60,18 +62,29 @@ def save_segmentation(
         )
     references = fixed_datasets(fixed)
     _, place = from_plane(fixed)
-    gap = f"{np.linalg.norm(place[:3, 2]):.10g}"
-    for dataset in references:
-        # highdicom needs the one, and believes the other where it contradicts the positions.
-        dataset.SliceThickness = dataset.get("SliceThickness") or gap
-        dataset.SpacingBetweenSlices = gap
     data, _ = from_plane(labels)
+    order = _order(references, place, data.shape)
     # Ids become 1, 2, 3 ... as SEG counts; slices first, then rows and columns.
     places = _places(data, ids)
-    frames = places.reshape(data.shape).transpose(2, 1, 0).astype(np.uint16)
+    frames = places.reshape(data.shape).transpose(2, 1, 0)[order].astype(np.uint16)
     segmentation = _built(references, frames, ids, names or {}, labels.name)
     with writing(path) as temporary:
         segmentation.save_as(temporary)
+
+
+def _order(references: list[Any], place: Matrix, shape: tuple[int, ...]) -> Any:
+    """Which slice each referenced image or frame is; made ready for highdicom."""
+    gap = f"{np.linalg.norm(place[:3, 2]):.10g}"
+    if len(references) == 1 and is_multi_frame(references[0]):
+        order = slices_of_frames(references[0], place, shape)
+        measures = [references[0].SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]]
+    else:
+        order, measures = np.arange(shape[2]), references
+    for item in measures:
+        # highdicom needs the one, and believes the other where it contradicts the positions.
+        item.SliceThickness = item.get("SliceThickness") or gap
+        item.SpacingBetweenSlices = gap
+    return order
 
 
 def _places(data: Any, ids: list[int]) -> Any:
