@@ -27,6 +27,7 @@ FLOORS = {
             "steps",
             "provenance",
             "pair_checks",
+            "landmarks",
             "losses",
             "networks",
             "synthesis",

@@ -56,7 +56,8 @@ def _add_register(commands: Any) -> None:
     for role in ("fixed", "moving"):
         more.add_argument(
             f"--{role}-landmarks", metavar="FILE",
-            help=f"points of the {role} image (world mm); with both, the error is measured",
+            help=f"points of the {role} image (world mm); with both, the error is measured, and they "
+            "serve --landmark-weight and --start landmarks",
         )  # fmt: skip
     for role in ("fixed", "moving"):
         more.add_argument(

@@ -52,8 +52,9 @@ def run_and_write(
             check_same_grid(labels, image, "segmentation")
     registrar = Registrar(config.device)
     registrar.set_pair(
-        pair.moving, pair.fixed, moving_mask=pair.moving_mask, fixed_mask=pair.fixed_mask
-    )
+        pair.moving, pair.fixed, moving_mask=pair.moving_mask, fixed_mask=pair.fixed_mask,
+        moving_landmarks=pair.moving_landmarks, fixed_landmarks=pair.fixed_landmarks,
+    )  # fmt: skip
     warnings = warnings_for(pair.moving, pair.fixed) + model_warnings(pair, config)
     with Progress(quiet) as progress:
         for warning in warnings:

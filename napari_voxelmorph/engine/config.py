@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from napari_voxelmorph.engine.errors import InputError
 
-Start = Literal["auto", "header", "centers"]
+Start = Literal["auto", "header", "centers", "landmarks"]
 Affine = Literal["affine", "rigid", "none"]
 Transform = Literal["velocity", "displacement", "none"]
 Similarity = Literal["lncc", "mse", "mi", "mind"]
@@ -29,7 +29,8 @@ class RegistrationConfig:
         "auto",
         "Start from",
         "auto: try the headers, the image centres and the centres of mass, keep the best. "
-        "header: trust the positions in the files. centers: middle on middle.",
+        "header: trust the positions in the files. centers: middle on middle. landmarks: matching "
+        "points on each other, as well as pre-alignment can.",
     )
     affine: Affine = _parameter(
         "affine",
@@ -110,6 +111,17 @@ class RegistrationConfig:
         max=20.0,
         step=0.5,
         zero="full resolution",
+        advanced=True,
+    )
+    landmark_weight: float = _parameter(
+        0.0,
+        "Landmark weight",
+        "How hard matching points pull the deformation, against the images: 1 equally, 10 they are "
+        "nearly certain; 0: they are only measured.",
+        min=0.0,
+        max=20.0,
+        step=0.5,
+        zero="measured only",
         advanced=True,
     )
     symmetric: bool = _parameter(

@@ -180,10 +180,13 @@ def warnings_for(moving: Volume, fixed: Volume) -> list[str]:
 def beginning(fixed: Volume, moving: Volume, start: str = "auto") -> Matrix:
     """Where a run begins, fixed world to moving world: the headers, or centre on centre.
 
-    "auto" trusts the headers unless they put the images apart.
+    "auto" trusts the headers unless they put the images apart; "landmarks" begins there too, and
+    is fitted from then on.
     """
     matrix = np.eye(fixed.ndim + 1)
-    if start == "centers" or (start == "auto" and header_overlap(moving, fixed) < _APART):
+    if start == "centers" or (
+        start in ("auto", "landmarks") and header_overlap(moving, fixed) < _APART
+    ):
         matrix[:-1, -1] = moving.center - fixed.center
     return matrix
 

@@ -17,6 +17,13 @@ from napari_voxelmorph.engine.device import pick_device
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.estimate import Estimate, check_memory, estimate
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume, check_affine
+from napari_voxelmorph.engine.landmarks import (
+    LandmarkPairs,
+    Points,
+    check_use,
+    landmark_pairs,
+    uses_landmarks,
+)
 from napari_voxelmorph.engine.loaded_model import card_of
 from napari_voxelmorph.engine.model_checks import check_fits
 from napari_voxelmorph.engine.pair_checks import check_pair, mask_of
@@ -40,6 +47,7 @@ class Registrar:
         self.device = pick_device(device)
         self._pair: tuple[Volume, Volume] | None = None
         self._masks: tuple[Volume | None, Volume | None] = (None, None)
+        self._points: tuple[Points | None, Points | None] = (None, None)
 
     def set_pair(
         self,
@@ -48,6 +56,8 @@ class Registrar:
         *,
         moving_mask: Volume | None = None,
         fixed_mask: Volume | None = None,
+        moving_landmarks: Points | None = None,
+        fixed_landmarks: Points | None = None,
     ) -> None:
         """Check a pair and keep it.
 
@@ -57,6 +67,9 @@ class Registrar:
             The image that is moved, and the one it is moved to.
         moving_mask, fixed_mask : Volume, optional
             Non-zero where the image counts; on the grid of its image.
+        moving_landmarks, fixed_landmarks : ndarray (N, D), optional
+            Matching points, world RAS mm, paired by their order.  Without both there are none.
+            They are used where ``config.landmark_weight`` or ``config.start`` asks for it.
 
         Raises
         ------
@@ -64,7 +77,7 @@ class Registrar:
             When the pair cannot be registered, with the reason and the cure.
         """
         moving, fixed = check_pair(moving, fixed, moving_mask, fixed_mask)
-        self._pair = (moving, fixed)
+        self._pair, self._points = (moving, fixed), (moving_landmarks, fixed_landmarks)
         self._masks = (
             None if moving_mask is None else mask_of(moving_mask),
             None if fixed_mask is None else mask_of(fixed_mask),
@@ -89,6 +102,7 @@ class Registrar:
     def estimate(self, config: RegistrationConfig = DEFAULT) -> Estimate:
         """Memory (bytes) and time (seconds) that a run will take, roughly."""
         moving, fixed = self._need_pair()
+        self._landmarks(config)
         return estimate(fixed, moving, config, self.device)
 
     def steps(
@@ -111,6 +125,7 @@ class Registrar:
             deformation so far, and the run with a result.
         """
         moving, fixed = self._need_pair()
+        landmarks = self._landmarks(config)
         if start is not None:
             start = np.array(start, dtype=np.float64)
             check_affine(start, fixed.ndim, "start matrix")
@@ -119,7 +134,17 @@ class Registrar:
             check_fits(card_of(config.model), fixed)
         check_memory(fixed, moving, config, device)
         moving_mask, fixed_mask = self._masks
-        return run(Task(fixed, moving, fixed_mask, moving_mask, config, start, device, stopped))
+        images = (fixed, moving, fixed_mask, moving_mask)
+        return run(Task(*images, config, start, device, stopped, landmarks))
+
+    def _landmarks(self, config: RegistrationConfig) -> LandmarkPairs | None:
+        """The pairs, where the configuration uses them; raises `InputError` where it cannot."""
+        (moving, fixed), pair = self._points, self._need_pair()
+        pairs = None
+        if moving is not None and fixed is not None and uses_landmarks(config):
+            pairs = landmark_pairs(fixed, moving, pair[1])
+        check_use(config, pairs)
+        return pairs
 
     def _need_pair(self) -> tuple[Volume, Volume]:
         if self._pair is None:

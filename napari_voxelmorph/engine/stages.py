@@ -14,9 +14,11 @@ from napari_voxelmorph.engine.device import describe_device
 from napari_voxelmorph.engine.evaluation.quality import measuring, quality
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.landmarks import LandmarkPairs
 from napari_voxelmorph.engine.network_stage import Prediction, predicting
 from napari_voxelmorph.engine.optimization.affine import align
 from napari_voxelmorph.engine.optimization.deformable import deform
+from napari_voxelmorph.engine.optimization.landmark_affine import fit_landmarks
 from napari_voxelmorph.engine.pair_checks import beginning
 from napari_voxelmorph.engine.provenance import provenance
 from napari_voxelmorph.engine.result import Registration
@@ -52,6 +54,7 @@ class Task:
     start: Matrix | None
     device: torch.device
     stopped: Stopped = never
+    landmarks: LandmarkPairs | None = None
 
 
 def run(task: Task) -> Run:
@@ -62,10 +65,10 @@ def run(task: Task) -> Run:
     if began is None:
         began = beginning(task.fixed, task.moving, config.start)
     base = Registration(task.fixed, task.moving, began, None, config)
-    result, model = base, None
+    result, model = _on_landmarks(task, base), None
     if config.affine != "none":
         with timed(timings, "affine"):
-            result = yield from _align(task, base, clock)
+            result = yield from _align(task, result, clock)
     if config.model:
         with timed(timings, "network"):
             result, model = yield from _predict(task, result, clock)
@@ -80,24 +83,38 @@ def run(task: Task) -> Run:
     )
     if model is not None:
         story["model"] = model.story()
+    if task.landmarks is not None:
+        story["landmarks"] = task.landmarks.to_json()
     if result.unrefined is not None:
         first = {name: seconds for name, seconds in timings.items() if name != "refinement"}
         first["total"] -= timings["refinement"]
-        alone = _with(result.unrefined, timings=first, provenance=story)
+        before = {k: v for k, v in story.items() if k != "landmarks" or config.start == k}
+        alone = _with(result.unrefined, timings=first, provenance=before)
         result = _with(result, unrefined=alone)
     return _with(result, timings=timings, provenance=story)
+
+
+def _on_landmarks(task: Task, base: Registration) -> Registration:
+    """The pair with its landmarks on each other, where the run starts so."""
+    if task.landmarks is None or task.config.start != "landmarks" or task.start is not None:
+        return base
+    kind: Literal["rigid", "affine"] = "rigid" if task.config.affine == "rigid" else "affine"
+    return replace(base, affine=fit_landmarks(task.landmarks, kind))
 
 
 def _align(task: Task, base: Registration, clock: Clock) -> Run:
     """The best rigid or affine matrix, as a result without a field."""
     config = task.config
+    start = config.start if task.start is None else task.start
+    if config.start == "landmarks" and task.start is None:
+        start = base.affine
     kind: Literal["rigid", "affine"] = "rigid" if config.affine == "rigid" else "affine"
     stage = align(
         task.fixed,
         task.moving,
         kind=kind,
         similarity=config.affine_similarity,
-        start=config.start if task.start is None else task.start,
+        start=start,
         fixed_mask=task.fixed_mask,
         moving_mask=task.moving_mask,
     )
@@ -139,6 +156,7 @@ def _optimise(task: Task, begun: Registration, clock: Clock) -> Run:
         moving_mask=task.moving_mask,
         start=first,
         stopped=task.stopped,
+        landmarks=task.landmarks,
     )
     phase = "Deforming" if first is None else "Refining"
     field: Field = yield from relay(

@@ -20,6 +20,7 @@ from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.lambda_sweep.scale import LambdaScale
 from napari_voxelmorph.engine.lambda_sweep.source import FieldSteps, Kind, SweepStep
+from napari_voxelmorph.engine.landmarks import landmarks_of
 from napari_voxelmorph.engine.optimization.deformable import DeformStep, deform
 from napari_voxelmorph.engine.optimization.work_grid import WorkGrid, prepare
 from napari_voxelmorph.engine.result import Registration
@@ -84,6 +85,7 @@ class OptimizerSource:
             start=self._base.field,
             grid=self._grid,
             last=True,
+            landmarks=landmarks_of(self._base.provenance),
         )
         return (yield from _told(steps, words))
 

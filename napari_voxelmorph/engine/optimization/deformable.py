@@ -20,7 +20,9 @@ import torch
 from napari_voxelmorph.engine.config import RegistrationConfig
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.landmarks import LandmarkPairs
 from napari_voxelmorph.engine.optimization.field_ops import CpuOps, Ops, TorchOps
+from napari_voxelmorph.engine.optimization.landmark_pull import NO_PULLS, Pulls, pulls_of
 from napari_voxelmorph.engine.optimization.starting_field import starting_field
 from napari_voxelmorph.engine.optimization.terms import make_term
 from napari_voxelmorph.engine.optimization.work_grid import Level, WorkGrid, prepare
@@ -28,12 +30,16 @@ from napari_voxelmorph.engine.optimization.work_grid import Level, WorkGrid, pre
 # Tuned on oasis_brains (benchmarks/NOTES.md); lengths in cells of the level's field,
 # coarsest first, the last one repeated on the finest levels.
 _STEPS = (0.35, 0.25, 0.2)
+#: Times such a step, the longest that is taken anywhere.
+_CAP = 1.5
 _FIELD_SIGMA = (0.8, 0.6, 0.43)
 _FORCE_SIGMA = 1.0
 #: In 2-D smoothing averages over fewer neighbours: so much stiffer there.
 _FLAT_STIFFNESS = 1.5
 _MOMENTUM = 0.7
 _REFERENCE_EVERY = 5
+#: Landmarks have settled when they come nearer by less than this (cells) over ten steps.
+_STILL_CLOSING = 0.02
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ def deform(
     stopped: Callable[[], bool] = lambda: False,
     grid: WorkGrid | None = None,
     last: bool = False,
+    landmarks: LandmarkPairs | None = None,
 ) -> Steps:
     """Find the field that makes the moving image, after `affine`, look like the fixed one.
 
@@ -79,6 +86,9 @@ def deform(
     last : bool
         Return each level's last field, not its best: a stiffer field than the one it began
         from is never more similar.
+    landmarks : LandmarkPairs, optional
+        Pull the field with ``config.landmark_weight``; it then returns each level's last field, for
+        what obeys the landmarks is seldom what is most similar.
     """
     if grid is None:
         grid = prepare(fixed, moving, affine, config, fixed_mask, moving_mask)
@@ -99,7 +109,10 @@ def deform(
             state = _carried(ops, state, factors, level)
         factors = level.factors * level.ratio
         done, share = sum(costs[:index]) / max(1.0, sum(costs)), costs[index] / max(1.0, sum(costs))
-        climb = _climb(ops, level, state, config, _place(index, count), iterations, stopped, last)
+        number = _place(index, count)
+        longest = _CAP * _STEPS[number]
+        pulls = pulls_of(ops, landmarks, (fixed, affine), grid, level, config, longest)
+        climb = _climb(ops, level, state, config, number, iterations, stopped, last, pulls)
         place = (done, share, iterations)
         state = yield from _tell(climb, grid, factors, config, ops, level, fixed.ndim, *place)
     if state is None and start is not None:
@@ -144,6 +157,7 @@ def _climb(
     iterations: int,
     stopped: Callable[[], bool],
     last: bool = False,
+    pulls: Pulls = NO_PULLS,
 ) -> Generator[tuple[float, Any], None, Any]:
     """The iterations of one level, from `state`; yields (similarity, state), returns the best
     (or the last)."""
@@ -157,42 +171,50 @@ def _climb(
     field_sigma = _FIELD_SIGMA[place] * stiffness / level.cell
     velocity = config.transform == "velocity"
     momentum, reference = ops.zeros(tuple(state.shape)), 0.0
-    best, best_value, history = state, -np.inf, []
+    best, best_value, history, apart = state, -np.inf, [], []
     for iteration in range(iterations):
-        value, force = _force(ops, terms, state, velocity)
+        value, force, warps = _force(ops, terms, state, velocity)
         history.append(value)
+        apart.append(pulls.apart(warps))
         if value > best_value:
             best, best_value = state, value
-        if _settled(history, config.tolerance):
+        if _settled(history, config.tolerance) and apart[-11] - apart[-1] < _STILL_CLOSING:
             break
         momentum = _MOMENTUM * momentum + (1 - _MOMENTUM) * ops.smooth(force, force_sigma)
         if iteration % _REFERENCE_EVERY == 0:
-            reference = ops.high_value(ops.length(momentum))
-        if reference <= 0:
+            now = ops.high_value(ops.length(momentum))
+            # The last field is taken where landmarks pull: steps must calm down to it.
+            reference = max(now, reference) if pulls else now
+        if reference <= 0 and not pulls:
             break
-        step = ops.capped(momentum * np.float32(_STEPS[place] / reference), 1.5 * _STEPS[place])
+        scale = np.float32(_STEPS[place] / reference if reference > 0 else 0.0)
+        step = ops.capped(momentum * scale, _CAP * _STEPS[place])
+        step = pulls.step(warps, step)
         moved = ops.add_with_bracket(state, step) if velocity else ops.compose(state, step)
         state = ops.smooth(moved, field_sigma)
         yield value, state
         if stopped():
             break
-    if last:
+    if last or pulls:
         return state
     if iterations:
-        value, _ = _force(ops, terms, state, velocity)
+        value, _, _ = _force(ops, terms, state, velocity)
     return state if not iterations or value >= best_value else best
 
 
-def _force(ops: Ops, terms: list[Any], state: Any, velocity: bool) -> tuple[float, Any]:
-    """Similarity and force; with a second term also of the inverse warp, whose force counts
-    negatively (symmetric log-demons, Vercauteren et al. 2008: exp(v) and exp(-v))."""
+def _force(ops: Ops, terms: list[Any], state: Any, velocity: bool) -> tuple[float, Any, list[Any]]:
+    """Similarity, force and the displacements of the warp.
+
+    With a second term also of the inverse warp, whose force counts negatively (symmetric
+    log-demons, Vercauteren et al. 2008: exp(v) and exp(-v)).
+    """
     forward = ops.integrate(state) if velocity else state
     value, force = terms[0].force(forward, ops.zeros(tuple(state.shape)))
     if len(terms) == 1:
-        return value, force
+        return value, force, [forward]
     backward = ops.integrate(-state) if velocity else -state
     back_value, back_force = terms[1].force(backward, ops.zeros(tuple(state.shape)))
-    return 0.5 * (value + back_value), 0.5 * (force - back_force)
+    return 0.5 * (value + back_value), 0.5 * (force - back_force), [forward, backward]
 
 
 def _settled(history: list[float], tolerance: float) -> bool:

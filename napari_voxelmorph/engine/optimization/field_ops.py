@@ -52,6 +52,7 @@ class Ops(Protocol):
     def resample(
         self, field: Any, scale: Floats, offset: Floats, shape: tuple[int, ...]
     ) -> Any: ...
+    def at(self, field: Any, points: Floats) -> Floats: ...
     def length(self, field: Any) -> Any: ...
     def high_value(self, values: Any) -> float: ...
     def capped(self, field: Any, cap: float) -> Any: ...
@@ -112,6 +113,12 @@ class CpuOps:
             kernels.sample_field, shape[0], field, scale, offset, np.zeros(3), np.ones(3), out
         )
         return out
+
+    def at(self, field: Array, points: Floats) -> Floats:
+        """Values (N, 3) of a field at points (N, 3), edge clamped."""
+        out = np.empty((len(points), 3), np.float32)
+        kernels.sample_points(field, points, out, 0, len(points))
+        return out.astype(np.float64)
 
     def length(self, field: Array) -> Array:
         return np.asarray(np.sqrt(np.einsum("cxyz,cxyz->xyz", field, field)), np.float32)
@@ -198,6 +205,11 @@ class TorchOps:
     ) -> Tensor:
         positions = (identity_grid(shape, field) - self._column(offset)) / self._column(scale)
         return sample(field[None], positions)[0]
+
+    def at(self, field: Tensor, points: Floats) -> Floats:
+        positions = self.array(points.T.reshape(1, 3, -1, 1, 1))
+        found = sample(field[None], positions)[0, :, :, 0, 0]
+        return np.asarray(found.T.cpu().numpy(), np.float64)
 
     def length(self, field: Tensor) -> Tensor:
         lengths: Tensor = torch.linalg.vector_norm(field, dim=0)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.evaluation.metrics import dice, target_registration_error
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.landmarks import landmarks_of
 from napari_voxelmorph.engine.result import Registration
 
 Points = NDArray[np.float64]
@@ -38,12 +39,21 @@ class Findings:
         Mean distance between where landmarks should be and where they are.
     landmark_errors_mm : list
         Distance at the end, one per landmark.
+    landmarks_used : bool
+        Whether landmarks took part in the registration: their error then says nothing of others.
     """
 
     dice: Stages | None = None
     dice_per_label: dict[int, Stages] = field(default_factory=dict)
     landmark_error_mm: Stages | None = None
     landmark_errors_mm: list[float] = field(default_factory=list)
+    landmarks_used: bool = False
+
+    @property
+    def landmark_words(self) -> str:
+        """How many landmarks were compared, and whether they are a test."""
+        count = len(self.landmark_errors_mm)
+        return f"{count} points{' used' if self.landmarks_used else ''}"
 
 
 def stages_of(
@@ -88,6 +98,7 @@ def find(
             found["dice"] = Stages(*(_mean(per_label, name) for name in _NAMES))
     if landmarks is not None:
         found |= _landmark_errors(stages, *landmarks)
+        found["landmarks_used"] = landmarks_of(registration.provenance) is not None
     return Findings(**found)
 
 

@@ -19,6 +19,7 @@ from scipy.linalg import expm
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.field import Field
 from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
+from napari_voxelmorph.engine.landmarks import landmarks_of
 from napari_voxelmorph.engine.loaded_model import load
 from napari_voxelmorph.engine.networks.predict import predict
 from napari_voxelmorph.engine.optimization.deformable import deform
@@ -154,7 +155,7 @@ def _registered(
     settings = replace(config, model="", iterations=iterations, transform=kind)
     steps = deform(
         base.fixed, base.moving, affine, settings, device=device, moving_mask=masks[0],
-        fixed_mask=masks[1], start=start,
+        fixed_mask=masks[1], start=start, landmarks=landmarks_of(base.provenance),
     )  # fmt: skip
     try:
         while True:
