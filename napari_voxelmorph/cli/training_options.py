@@ -31,10 +31,13 @@ examples:
     napari-voxelmorph train scans --out run
   few scans; a coarser grid, to see something soon:
     napari-voxelmorph train scans --out run --recipe small-cohort --spacing 2
-  a table with the columns image, labels, subject, split (train, validation, test):
+  a table with the columns image, labels, landmarks, subject, split (train, validation, test):
     napari-voxelmorph train scans.csv --out run --recipe with-segmentations
   everything to one atlas:
     napari-voxelmorph train scans --out run --atlas template.nii.gz
+  by known fields (column transform: from the atlas to the scan, of any known format):
+    napari-voxelmorph train scans.csv --out run --atlas template.nii.gz \\
+        --similarity none --smoothness 0 --field-weight 1
   go on after Ctrl-C, or longer than first meant:
     napari-voxelmorph train --out run --resume
     napari-voxelmorph train --out run --resume --steps 8000
@@ -160,7 +163,10 @@ def data_config(arguments: argparse.Namespace) -> DataConfig:
     """As `training_config`; relative files are made absolute, since a run is resumed anywhere."""
     config = with_given(DATA_DEFAULT, arguments)
     return replace(
-        config, atlas=_absolute(config.atlas), atlas_labels=_absolute(config.atlas_labels)
+        config,
+        atlas=_absolute(config.atlas),
+        atlas_labels=_absolute(config.atlas_labels),
+        atlas_landmarks=_absolute(config.atlas_landmarks),
     )
 
 

@@ -133,6 +133,44 @@ def _whole_heads(card: ModelCard, volumes: Sequence[Volume]) -> list[str]:
     ]
 
 
+def unlike(
+    card: ModelCard,
+    extents: Sequence[Sequence[float]],
+    profiles: Sequence[Sequence[float]],
+) -> list[str]:
+    """What speaks against training a model further on a cohort; empty when all is well.
+
+    Parameters
+    ----------
+    extents : sequence of D floats
+        Width of each scan's content along its axes, mm.
+    profiles : sequence of sequence of float
+        `profile` of each scan.
+    """
+    space, words = card.space, []
+    usual = np.sort(np.median([np.sort(e) for e in extents], axis=0))
+    if space.shape is not None and space.spacing is not None and len(space.shape) == len(usual):
+        seen = np.sort(np.array(space.shape) * space.spacing)
+        if (usual > 1.02 * seen).any():
+            words.append(
+                f"The model sees {_mm(seen)} mm, and the scans fill {_mm(usual)} mm: what lies "
+                "outside is not learnt."
+            )
+        elif (usual < _SMALL_SHARE * seen).any():
+            words.append(
+                f"The scans fill {_mm(usual)} mm of the {_mm(seen)} mm that the model was made for: "
+                "most of its work would be lost on nothing. Are they of the same part of the body?"
+            )
+    if len(card.profile) == len(PROFILE):
+        far = [np.abs(np.array(p) - card.profile).max() > _OTHER_CONTRAST for p in profiles]
+        if 2 * sum(far) > len(far):
+            words.append(
+                "The intensities are spread otherwise than in the model's training: another "
+                "contrast? It will have to learn more."
+            )
+    return words
+
+
 def profile(volume: Volume, space: Space) -> NDArray[np.float64]:
     """Quantiles (`model_card.PROFILE`) of what is brighter than the background.
 

@@ -213,7 +213,7 @@ RECIPES: dict[str, tuple[TrainingConfig, str]] = {
     "Same contrast": (DEFAULT, "Scans of one kind: local correlation, invertible."),
     "With segmentations": (
         replace(DEFAULT, segmentation_weight=1.0),
-        "As above, and pulls the segmented structures onto each other.",
+        "Local correlation, and the segmented structures are pulled onto each other.",
     ),
     "Every λ": (
         replace(DEFAULT, hyper="smoothness", steps=8000),

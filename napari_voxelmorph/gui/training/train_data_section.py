@@ -30,8 +30,8 @@ _SOURCES: dict[Source, tuple[str, str]] = {
     "table": (
         "A table (CSV, TSV)",
         "Choose a table with one scan per row: a column “image” with the file, and, if you like, "
-        "“labels”, “landmarks”, “subject”, and “split” (train, validation or test). Paths may be "
-        "relative to the table.",
+        "“labels”, “landmarks”, “subject”, “split” (train, validation or test), and “transform” "
+        "(known, from the atlas to the scan). Paths may be relative to the table.",
     ),
     "bids": (
         "A BIDS data set",

@@ -78,6 +78,7 @@ class TrainDock(QWidget):
         runner = self.runner
         self.data.changed.connect(runner.data.look)
         self.recipe.changed.connect(self._on_recipe)
+        self.recipe.start_from.currentIndexChanged.connect(lambda *_: runner.data.look())
         self._measure.timeout.connect(runner.data.measure)
         self.progress.run_chosen.connect(runner.choose_run)
         self.progress.open_asked.connect(self._open_run)

@@ -40,6 +40,7 @@ class DataLook:
         self._data, self._recipe = data, recipe
         self._changed = changed
         self._choice: DataChoice | None = None
+        self._model = ""
         self.found: Found | None = None
         self.looking = False
 
@@ -54,15 +55,16 @@ class DataLook:
             self._data.show_found(self.found)
             self._changed()
             return
-        if choice.same_as(self._choice):
+        model = self._recipe.start_from.currentData() or ""
+        if choice.same_as(self._choice) and model == self._model:
             self._changed()
             return
-        self._choice, self.found = choice, None
+        self._choice, self._model, self.found = choice, model, None
         self.looking = choice.is_made and not self._data.missing
         if self.looking:
             self._data.show_looking()
             self._engine.submit(
-                lambda: self._jobs.look(choice),
+                lambda: self._jobs.look(choice, model),
                 lane="look",
                 on_step=self._on_look_step,
                 on_done=self._on_found,

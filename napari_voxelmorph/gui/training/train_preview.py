@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,16 @@ class TrainPreview:
         self._turns = Turns(parent, on_error)
         self._view: PairView | None = None
         self._pair: PreviewPair | None = None
+        #: Read in the engine thread: whether pictures are to be made.
+        self.wanted = threading.Event()
+
+    def switch(self, on: bool) -> None:
+        """From now on show the pair, or take it away."""
+        if on:
+            self.wanted.set()
+        else:
+            self.wanted.clear()
+            self.clear()
 
     @property
     def view(self) -> PairView | None:

@@ -30,7 +30,6 @@ class TrainRecipeSection(Section):
         super().__init__("2  Recipe", "train recipe")
         self.recipe = Combo()
         self.about = WrappingLabel()
-        self.about.setEnabled(False)
         self.steps = ParametersForm(
             DEFAULT, leave_out=set(DEFAULT.__dataclass_fields__) - {"steps"}
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from napari_voxelmorph.gui.background.garbage import Hold
 from napari_voxelmorph.gui.background.pace import Pace
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.register.readiness import Readiness
+from napari_voxelmorph.gui.training.earlier_trainings import LANES as EARLIER_LANES
+from napari_voxelmorph.gui.training.earlier_trainings import EarlierTrainings
 from napari_voxelmorph.gui.training.train_look import LANES, DataLook
 from napari_voxelmorph.gui.training.train_preview import TrainPreview
 from napari_voxelmorph.gui.training.train_shelving import SAVE_LANE, Shelving
@@ -25,19 +26,13 @@ from napari_voxelmorph.gui.training.train_words import (
 )
 from napari_voxelmorph.gui.training.training_history import TrainingHistory
 from napari_voxelmorph.gui.training.training_jobs import Progress, Task, TrainingJobs
-from napari_voxelmorph.gui.training.training_runs import (
-    LoadedRun,
-    list_runs,
-    load_run,
-    new_run_folder,
-    short_path,
-)
+from napari_voxelmorph.gui.training.training_runs import LoadedRun, new_run_folder, short_path
 
 if TYPE_CHECKING:
     from napari_voxelmorph.gui.training.train_dock import TrainDock
     from napari_voxelmorph.gui.training.training_preview import Picture
 
-_LANES = (*LANES, SAVE_LANE, "train", "runs", "load run", "shelf", "begin training")
+_LANES = (*LANES, *EARLIER_LANES, SAVE_LANE, "train", "shelf", "begin training")
 #: A window that closes waits this long (s) for the step under way and the last checkpoint.
 _PATIENCE = 60.0
 
@@ -48,14 +43,12 @@ class TrainRunner:
     def __init__(self, dock: TrainDock) -> None:
         self._dock = dock
         self._engine = dock.engine
-        self._wanted = threading.Event()
-        self._jobs = TrainingJobs(self._wanted)
         self._preview = TrainPreview(dock.viewer, dock, self._show_error)
+        self._jobs = TrainingJobs(self._preview.wanted)
         self.data = DataLook(
             self._engine, self._jobs, dock.data, dock.recipe, lambda: self.show_readiness()
         )
-        self.loaded: LoadedRun | None = None
-        self._loading = False
+        self.earlier = EarlierTrainings(dock, self._on_read, self._show_error)
         self.history: TrainingHistory | None = None
         self.shelving = Shelving(self._engine, dock.save, dock.message)
         self._pace = Pace()
@@ -63,11 +56,17 @@ class TrainRunner:
         self._task: ClosingTask | None = None
         self._hold: Hold | None = None
         self._folder: Path | None = None
+        self._noted = 0
 
     @property
     def running(self) -> bool:
         """Whether a training runs in this window."""
         return self._engine.works_on("train")
+
+    @property
+    def loaded(self) -> LoadedRun | None:
+        """The earlier training that is shown, if any."""
+        return self.earlier.loaded
 
     # Before a training ------------------------------------------------------------------
 
@@ -75,7 +74,7 @@ class TrainRunner:
         """Ask for devices, models and earlier runs while the user still looks for the scans."""
         self.switch_preview(self._dock.progress.preview.isChecked())
         self._ask("begin training", self._jobs.begin, self._on_begun)
-        self.list_runs()
+        self.earlier.list_all()
 
     def _on_begun(self, found: Any) -> None:
         devices, models = found
@@ -86,11 +85,6 @@ class TrainRunner:
         """The shelf has changed."""
         self._ask("shelf", self._jobs.models, self._dock.recipe.set_models)
 
-    def list_runs(self) -> None:
-        """Look for earlier trainings."""
-        chosen = None if self.loaded is None else self.loaded.run.folder
-        self._ask("runs", list_runs, lambda runs: self._dock.progress.set_runs(runs, chosen))
-
     def show_readiness(self) -> None:
         """Update the text of the button, and what can be changed now."""
         dock, loaded = self._dock, self.loaded
@@ -100,57 +94,32 @@ class TrainRunner:
             dock.controls.set_ready(str(error), False)
             return
         data, ready = self.data, Readiness("Reading the training…", False)
-        if not self._loading:
+        if not self.earlier.reading:
             ready = readiness(dock.data.missing, data.looking, data.found, loaded, config)
         dock.controls.set_ready(ready.text, ready.enabled, loaded is not None)
         dock.data.set_fixed(self.running or (loaded is not None and loaded.choice is not None))
         # What is typed while a training is read would be overwritten by what is read.
-        dock.recipe.set_fixed(self.running or self._loading, loaded is not None)
+        dock.recipe.set_fixed(self.running or self.earlier.reading, loaded is not None)
         dock.progress.set_running(self.running)
         self.shelving.show(self._shown_folder(), self.history, self.running)
-
-    # Earlier trainings ------------------------------------------------------------------
 
     def choose_run(self, folder: Path | None) -> None:
         """Show an earlier training, or make ready for a new one."""
         self._dock.message.clear()
-        if folder is None:
-            self.loaded = self.history = None
-            self._dock.progress.show_history(None)
-            self._dock.progress.state.setText("")
-            self._preview.clear()
-            self.show_readiness()
-            self.data.measure()
+        if folder is not None:
+            self.earlier.read(folder)
             return
-        self._load(folder)
-
-    def _load(self, folder: Path) -> None:
-        self._loading = True
+        self.history = None
+        self.earlier.leave()
+        self._preview.clear()
         self.show_readiness()
-        self._engine.submit(
-            lambda: load_run(folder),
-            lane="load run",
-            on_done=self._on_loaded,
-            on_error=self._on_unreadable,
-        )
+        self.data.measure()
 
-    def _on_unreadable(self, sentence: str, details: str) -> None:
-        self._loading, self.loaded = False, None
-        self.list_runs()
-        self.show_readiness()
-        self._show_error(sentence, details)
-
-    def _on_loaded(self, loaded: LoadedRun) -> None:
-        self._loading = False
-        self.loaded, self.history = loaded, loaded.history
-        dock = self._dock
-        dock.recipe.show_config(loaded.config)
-        if loaded.choice is not None:
-            dock.data.show_choice(loaded.choice)
-        dock.progress.show_history(loaded.history)
-        dock.progress.state.setText(loaded.words)
-        self.list_runs()
-        self.data.look()
+    def _on_read(self) -> None:
+        """An earlier training was read, or could not be."""
+        if self.loaded is not None:
+            self.history = self.loaded.history
+            self.data.look()
         self.show_readiness()
 
     # The training -----------------------------------------------------------------------
@@ -183,7 +152,7 @@ class TrainRunner:
 
     def _begin(self, job: Job, task: Task, history: TrainingHistory) -> None:
         self._folder, self.history = task.folder, history
-        self._picture, self._pace = None, Pace()
+        self._picture, self._pace, self._noted = None, Pace(), 0
         self._task = ClosingTask(
             self._dock.viewer, job.cancel, "a training is running; it can be resumed later"
         )
@@ -203,12 +172,8 @@ class TrainRunner:
 
     def switch_preview(self, on: bool) -> None:
         """Show the held-out pair, or take it away."""
-        if on:
-            self._wanted.set()
-        else:
-            self._wanted.clear()
-            self._picture = None
-            self._preview.clear()
+        self._picture = self._picture if on else None
+        self._preview.switch(on)
 
     def _on_step(self, progress: Progress, picture: Picture | None) -> None:
         self._picture = picture or self._picture
@@ -220,7 +185,10 @@ class TrainRunner:
         dock.progress.refresh()
         if step is not None and step.validation is not None:
             self.shelving.show(self._folder, self.history, True)
-        if self._picture is not None and self._wanted.is_set():
+        if step is not None and len(step.notes) > self._noted:
+            self._noted = len(step.notes)
+            dock.message.show_text("warning", step.notes[-1])
+        if self._picture is not None and self._preview.wanted.is_set():
             picture, self._picture = self._picture, None
             self._draw(picture)
 
@@ -253,7 +221,7 @@ class TrainRunner:
         folder = self._folder
         self.show_readiness()
         if folder is not None and (folder / "training.json").is_file():
-            self._load(folder)
+            self.earlier.read(folder)
         elif self.loaded is None:  # stopped before the first step
             self._dock.progress.show_history(None)
             self._dock.progress.state.setText("")

@@ -41,7 +41,6 @@ class TrainSaveSection(Section):
     def __init__(self) -> None:
         super().__init__("4  Save the model", "train save", open_at_first=False)
         self.about = WrappingLabel()
-        self.about.setEnabled(False)
         self.name = QLineEdit()
         self.name.setPlaceholderText("such as hippocampus-T1")
         self.domain = QLineEdit()

@@ -44,6 +44,10 @@ def readiness(
         return Readiness("Mend the data first (see above)", False)
     if config.segmentation_weight > 0 and not found.structures:
         return Readiness("The recipe needs segmentations: choose another", False)
+    if config.landmark_weight > 0 and not found.landmarks:
+        return Readiness("The recipe needs landmarks: give them in a table", False)
+    if config.field_weight > 0 and not found.transforms:
+        return Readiness("Known fields need an atlas and a table with transforms", False)
     if loaded is not None:
         return Readiness(f"Resume after step {loaded.run.step:,}", True)
     return Readiness("Start training", True)

@@ -76,6 +76,8 @@ class Found:
         Labels that are scored; 0 without segmentations.
     shape : tuple of int
         Of the grid that the network will work on; empty while not known.
+    landmarks, transforms : bool
+        Whether scans to train on have landmarks in common, and known transforms.
     """
 
     headline: str = ""
@@ -85,6 +87,8 @@ class Found:
     problem: str = ""
     structures: int = 0
     shape: tuple[int, ...] = ()
+    landmarks: bool = False
+    transforms: bool = False
 
 
 def write_choice(folder: Path, choice: DataChoice) -> None:
@@ -101,5 +105,5 @@ def read_choice(folder: Path) -> DataChoice | None:
     try:
         values = json.loads((folder / CHOICE).read_text(encoding="utf-8"))
         return DataChoice(values["source"], str(values["path"]), DataConfig(**values["data"]))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from napari_voxelmorph.engine.networks.space import Space
     from napari_voxelmorph.engine.training.config import TrainingConfig
     from napari_voxelmorph.engine.training.data.config import DataConfig
-    from napari_voxelmorph.engine.training.data.progress import PreparationStep
+    from napari_voxelmorph.engine.training.data.inspection import Inspected
     from napari_voxelmorph.engine.training.data.subject import Cohort, Subject
     from napari_voxelmorph.engine.training.data.survey import Finding
     from napari_voxelmorph.engine.training.samples import PairSource
-
-    Steps = Generator[PreparationStep, None, Any]
 
 _LEFT_OUT = " is left out: "
 _SMALL = 20
@@ -77,60 +75,51 @@ def space_of(model: str) -> Space | None:
     return read_card(find(model)).space
 
 
-def look(choice: DataChoice, seed: int = 0) -> Generator[Any, None, Found]:
-    """Read every scan once and say what is there; a second look is quick."""
+def look(choice: DataChoice, model: str = "", seed: int = 0) -> Generator[Any, None, Found]:
+    """Read every scan once and say what is there; a second look is quick.
+
+    Parameters
+    ----------
+    model : str
+        That is trained further, whose grid is kept; empty: none.
+    """
     from napari_voxelmorph.engine.errors import VoxelMorphError
+    from napari_voxelmorph.engine.training.data.inspection import inspect_cohort
+    from napari_voxelmorph.engine.training.data.store import Store
 
     try:
-        return (yield from _look(choice, seed))
+        store, cohort, space = Store(prepared_folder()), open_choice(choice), space_of(model)
+        found = yield from inspect_cohort(cohort, store, choice.data, seed=seed, space=space)
+        return in_words(found, choice.data, model)
     except VoxelMorphError as error:
         return Found(problem=str(error))
 
 
-def _look(choice: DataChoice, seed: int) -> Generator[Any, None, Found]:
-    """As `engine.training.data.prepare` begins."""
-    from napari_voxelmorph.engine.training.data.selection import reference_of, usable
-    from napari_voxelmorph.engine.training.data.splits import divide
-    from napari_voxelmorph.engine.training.data.store import Store
-    from napari_voxelmorph.engine.training.data.subject import Subject, need_subjects
-    from napari_voxelmorph.engine.training.data.survey import survey
-
-    data, atlas = choice.data, None
-    if data.atlas:
-        if not Path(data.atlas).is_file():
-            raise InputError(f"The atlas: there is no file “{data.atlas}”.")
-        atlas = Subject("atlas", Path(data.atlas))
-    cohort = need_subjects(open_choice(choice), 1 if atlas else 2)
-    cohort = divide(cohort, data.validation_fraction, data.test_fraction, seed)
-    subjects = [*cohort.subjects, *([atlas] if atlas else [])]
-    findings = yield from survey(subjects, Store(prepared_folder()))
-    cohort, findings, of_atlas = usable(cohort, atlas, findings)
-    _, reference = reference_of(cohort, findings, atlas, of_atlas)
-    return in_words(cohort, findings, reference, data)
-
-
-def in_words(
-    cohort: Cohort, findings: Sequence[Finding], reference: Finding, data: DataConfig
-) -> Found:
+def in_words(found: Inspected, data: DataConfig, model: str = "") -> Found:
     """What was found, for people."""
     from napari_voxelmorph.engine.training.data.agreement import common_ids, oddities
-    from napari_voxelmorph.engine.training.data.grid import choose_space
+    from napari_voxelmorph.engine.training.data.lacks import share_a_name
 
+    cohort, findings, to_atlas = found.cohort, found.findings, found.atlas is not None
     subjects = cohort.subjects
     labelled = sum(bool(f.ids) for f in findings)
-    ids, differ = common_ids(subjects, findings)
+    ids, differ = common_ids(*found.all_segmented())
     skipped, others = left_out(cohort.notes)
-    space = choose_space(findings, reference, data.spacing, data.multiple, data.affine)
     facts = [sizes_in_words(findings), *structures_in_words(ids, labelled)]
-    facts += [split_in_words(subjects, bool(data.atlas))]
-    shape = space.shape or reference.shape
-    spacing = f"{space.spacing:g}\u00a0mm" if space.spacing else "the scans’ own voxels"
-    facts.append(f"The network will see {_times(shape)} voxels of {spacing}")
+    facts += more_in_words(subjects, findings)
+    facts += [split_in_words(subjects, to_atlas)]
+    shape, size = found.space.shape or found.finding.shape, found.space.spacing
+    spacing = f"{size:g}\u00a0mm" if size else "the scans’ own voxels"
+    by = f", as “{model}” was trained" if model else ""
+    facts.append(f"The network will see {_times(shape)} voxels of {spacing}{by}")
     warnings = [*others, *oddities(subjects, findings), *differ]
+    if model:
+        warnings += misfits_in_words(model, findings)
     if not any(s.split == "validation" for s in subjects):
         warnings.append("No scan is held out: nothing will tell when the network stops improving.")
-    if len(subjects) < _SMALL and not data.atlas:
+    if len(subjects) < _SMALL and not to_atlas:
         warnings.append(f"{len(subjects)} scans are few: the recipe “Small cohort” suits them.")
+    trained_on = [(s, f) for s, f in zip(subjects, findings, strict=True) if s.split == "train"]
     return Found(
         headline_in_words(len(subjects), labelled),
         facts,
@@ -138,7 +127,33 @@ def in_words(
         skipped,
         structures=len(ids),
         shape=shape,
+        landmarks=share_a_name(
+            [f.landmarks for _, f in trained_on], found.finding.landmarks if to_atlas else None
+        ),
+        transforms=to_atlas and any(s.transform is not None for s, _ in trained_on),
     )
+
+
+def more_in_words(subjects: Sequence[Subject], findings: Sequence[Finding]) -> list[str]:
+    """“12 with landmarks, 160 with known transforms”; nothing where there is nothing."""
+    counts = {
+        "landmarks": sum(bool(f.landmarks) for f in findings),
+        "known transforms": sum(s.transform is not None for s in subjects),
+        "attributes": sum(bool(s.attributes) for s in subjects),
+    }
+    known = [f"{count} with {what}" for what, count in counts.items() if count]
+    return [", ".join(known)] if known else []
+
+
+def misfits_in_words(model: str, findings: Sequence[Finding]) -> list[str]:
+    """What speaks against training this model further on these scans."""
+    from napari_voxelmorph.engine.checkpoints import read_card
+    from napari_voxelmorph.engine.model_checks import unlike
+    from napari_voxelmorph.engine.shelf import find
+
+    card = read_card(find(model))
+    extents = [f.extent for f in findings]
+    return unlike(card, extents, [f.profile for f in findings])
 
 
 def headline_in_words(scans: int, labelled: int) -> str:

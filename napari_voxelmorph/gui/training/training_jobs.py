@@ -84,10 +84,10 @@ class TrainingJobs:
                 found.append(ModelName(entry.name, entry.name, about or entry.name))
         return found
 
-    def look(self, choice: DataChoice) -> Generator[Progress, None, Found]:
-        """Read every scan once and say what is there."""
+    def look(self, choice: DataChoice, model: str) -> Generator[Progress, None, Found]:
+        """Read every scan once and say what is there; `model`: that is trained further."""
         preload_torch()
-        return (yield from _as_progress(look(choice)))
+        return (yield from _as_progress(look(choice, model)))
 
     def measure(self, found: Found, config: TrainingConfig) -> Generator[None, None, str]:
         """Memory and time of a training, in words, from a step on a small grid."""

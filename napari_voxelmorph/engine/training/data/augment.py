@@ -24,11 +24,15 @@ from napari_voxelmorph.engine.training.samples import Sample
 Float64 = NDArray[np.float64]
 #: Entries of the table of new intensities.
 _CURVE = 1024
+#: Places per axis at which the inverse of a change is known.
+_PLACES = 17
 
 
 def augmented(sample: Sample, chosen: Plan) -> Sample:
-    """The changed pair; a known displacement is dropped, since it no longer holds."""
+    """The changed pair; of a known displacement the fixed image must keep its shape."""
     parts: dict[str, Any] = {}
+    if sample.displacement is not None:
+        parts["displacement"] = change_displacement(sample.displacement, chosen)
     for role, change in (("moving", chosen.moving), ("fixed", chosen.fixed)):
         image: Tensor = getattr(sample, role)
         labels: Tensor | None = getattr(sample, f"{role}_labels")
@@ -38,7 +42,7 @@ def augmented(sample: Sample, chosen: Plan) -> Sample:
             shape = tuple(image.shape[1:])
             moved = change_points(points.double().numpy(), change, shape)
             parts[f"{role}_landmarks"] = torch.from_numpy(moved.astype(np.float32))
-    return replace(sample, displacement=None, **parts)
+    return replace(sample, **parts)
 
 
 def change_image(
@@ -90,6 +94,33 @@ def change_points(points: Float64, change: Change, shape: tuple[int, ...]) -> Fl
         ]
         there = aim - np.stack(moved, axis=1)
     return np.asarray(there, np.float64)
+
+
+def change_displacement(displacement: Tensor, chosen: Plan) -> Tensor | None:
+    """Where the moving voxels now lie that belong to the fixed ones; None where those moved too.
+
+    Parameters
+    ----------
+    displacement : Tensor (D, *S), voxels.
+    """
+    ndim, shape = len(displacement), tuple(displacement.shape[1:])
+    fixed = chosen.fixed
+    if not np.allclose(fixed.matrix, np.eye(ndim + 1)) or fixed.grid[:3].any():
+        return None
+    # The inverse of the change is as smooth as the change: known at some places, it is linear
+    # in between.
+    axes = [np.linspace(0, n - 1, min(n, _PLACES)) for n in shape]
+    places = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
+    size = tuple(map(len, axes))
+    moved = (change_points(places, chosen.moving, shape) - places).T.reshape(ndim, *size)
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij")).astype(np.float32)
+    there = grid + displacement.numpy()
+    spacing = np.array(_node_spacing(shape, size), np.float32).reshape(-1, *(1,) * ndim)
+    steps = [
+        ndimage.map_coordinates(m.astype(np.float32), there / spacing, order=1, mode="nearest")
+        for m in moved
+    ]
+    return torch.from_numpy((there + np.stack(steps) - grid).astype(np.float32))
 
 
 def _positions(change: Change, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -24,6 +24,9 @@ class DataConfig:
     atlas_labels: str = _parameter(
         "", "Atlas labels", "The segmentation of the atlas; empty: none.", advanced=True
     )
+    atlas_landmarks: str = _parameter(
+        "", "Atlas landmarks", "Landmarks of the atlas, named as the scans'.", advanced=True
+    )
     affine: bool = _parameter(
         True,
         "Pre-align",

@@ -24,8 +24,11 @@ def key_of(*parts: Any) -> str:
 
 
 def source_key(subject: Subject) -> str:
-    """Of image, labels and landmarks: another key whenever one of them was changed on disk."""
-    return key_of(*(_state(part) for part in (subject.image, subject.labels, subject.landmarks)))
+    """Of all files of a subject: another key whenever one of them was changed on disk."""
+    parts = [subject.image, subject.labels, subject.landmarks]
+    if subject.transform is not None:
+        parts.append(subject.transform)
+    return key_of(*(_state(part) for part in parts))
 
 
 def digest(image: Path | Volume) -> str:

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.engine.networks.space import Place, Space
+from napari_voxelmorph.engine.parallel import thread_count
 from napari_voxelmorph.engine.training.data.alignment import placing
 from napari_voxelmorph.engine.training.data.config import DataConfig
 from napari_voxelmorph.engine.training.data.conforming import conform_scan
 from napari_voxelmorph.engine.training.data.fingerprint import key_of, source_key
+from napari_voxelmorph.engine.training.data.known_field import known_displacement
 from napari_voxelmorph.engine.training.data.prepared import Item
 from napari_voxelmorph.engine.training.data.progress import Clock, PreparationStep, in_turn
 from napari_voxelmorph.engine.training.data.reading import Scan, read_scan
+from napari_voxelmorph.engine.training.data.side_by_side import side_by_side
 from napari_voxelmorph.engine.training.data.store import Store
 from napari_voxelmorph.engine.training.data.subject import Subject
 from napari_voxelmorph.engine.training.data.survey import Finding
 
-Steps = Generator[PreparationStep, None, Any]
+#: Scans that are prepared at the same time: more threads gain little, and each takes memory.
+_AT_ONCE = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What all scans are brought to: the reference, and where the grid lies in it."""
+    """What all scans are brought to: the reference, and where the grid lies in it.
+
+    Parameters
+    ----------
+    has_atlas : bool
+        The reference is the atlas, from which known transforms lead to the scans.
+    """
 
     scan: Scan
     key: str
     space: Space
     where: Place
+    has_atlas: bool = False
 
 
 def items_of(
@@ -41,35 +55,39 @@ def items_of(
     config: DataConfig,
     store: Store,
 ) -> Generator[PreparationStep, None, tuple[list[Item | None], list[str]]]:
-    """Every scan's item, None where it failed, and why."""
+    """Every scan's item, None where it failed, and why; some at the same time."""
     items: dict[int, Item | None] = {}
     notes: dict[int, str] = {}
     clock = Clock("Aligning the scans" if config.affine else "Preparing", len(subjects))
-    for n in in_turn(len(subjects)):
-        step = clock.step(len(items), subjects[n].name)
+
+    def work(n: int) -> Generator[Any, None, Item]:
+        return item_of(subjects[n], findings[n], frame, config.affine, store)
+
+    order = list(in_turn(len(subjects)))
+    works = ((n, partial(work, n)) for n in order)
+    with closing(side_by_side(works, min(_AT_ONCE, thread_count()))) as ends:
+        step = clock.step(0, subjects[order[0]].name)
         yield step
-        try:
-            work = item_of(subjects[n], findings[n], frame, config.affine, store)
-            items[n] = yield from _repeating(step, work)
-        except VoxelMorphError as error:
-            if isinstance(error, OSError):
-                raise
-            notes[n] = f"{subjects[n].name} is left out: {error}"
-            items[n] = None
-    return [items[n] for n in range(len(subjects))], [notes[n] for n in sorted(notes)]
-
-
-def _repeating(step: PreparationStep, work: Generator[Any, None, Item]) -> Steps:
-    """While one scan is worked on, its step is told again, so that a watcher can stop it."""
-    try:
-        while True:
-            try:
-                next(work)
-            except StopIteration as finished:
-                return finished.value
+        for end in ends:
+            if end is not None:
+                n, future = end
+                items[n], notes[n] = _result(subjects[n], future)
+                if len(items) == len(subjects):
+                    break
+                now = next(n for n in order if n not in items)
+                step = clock.step(len(items), subjects[now].name)
             yield step
-    finally:
-        work.close()
+    return [items[n] for n in sorted(items)], [notes[n] for n in sorted(notes) if notes[n]]
+
+
+def _result(subject: Subject, future: Future[Item]) -> tuple[Item | None, str]:
+    """The item, or why there is none; a disk that is full is nothing to go on with."""
+    try:
+        return future.result(), ""
+    except VoxelMorphError as error:
+        if isinstance(error, OSError):
+            raise
+        return None, f"{subject.name} is left out: {error}"
 
 
 def item_of(
@@ -77,12 +95,11 @@ def item_of(
 ) -> Generator[Any, None, Item]:
     key = source_key(subject)
     name = key_of("conformed", key, frame.key, frame.space.to_json(), affine)
+    if subject.transform is not None:  # is made use of with an atlas only
+        name = key_of(name, frame.has_atlas)
     values = store.values(name)
     shape = frame.where.shape
-    whole = values is not None and store.array(name, "image", shape) is not None
-    if whole and values is not None and values["ids"]:
-        whole = store.array(name, "labels", shape) is not None
-    if not whole or values is None:
+    if values is None or not _is_whole(values, name, shape, store):
         scan = read_scan(subject)
         itself = key == frame.key
         world = np.eye(scan.image.ndim + 1)
@@ -97,6 +114,11 @@ def item_of(
         arrays: dict[str, Any] = {"image": made.image}
         if made.labels is not None:
             arrays["labels"] = made.labels
+        if subject.transform is not None and frame.has_atlas:
+            arrays["displacement"] = known_displacement(
+                subject.transform, frame.scan.image, scan.image, frame.where, world
+            )
+            values["supervised"] = True
         store.keep(name, values, arrays)
     return Item(
         subject.name,
@@ -106,4 +128,14 @@ def item_of(
         finding.digest,
         tuple(values["ids"]),
         {k: np.array(v, np.float64) for k, v in values["landmarks"].items()},
+        bool(values.get("supervised")),
     )
+
+
+def _is_whole(values: dict[str, Any], name: str, shape: tuple[int, ...], store: Store) -> bool:
+    wanted = {"image": shape}
+    if values["ids"]:
+        wanted["labels"] = shape
+    if values.get("supervised"):
+        wanted["displacement"] = (len(shape), *shape)
+    return all(store.array(name, what, size) is not None for what, size in wanted.items())

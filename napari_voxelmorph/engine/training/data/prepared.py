@@ -34,6 +34,8 @@ class Item:
         Labels that its numbers 1, 2, ... stand for; empty: no segmentation.
     landmarks : mapping of str to ndarray (D,)
         Voxels of the model's grid.
+    supervised : bool
+        The displacement from the atlas is known.
     """
 
     name: str
@@ -43,18 +45,30 @@ class Item:
     digest: str
     ids: tuple[int, ...]
     landmarks: Mapping[str, Points]
+    supervised: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Ready:
-    """A scan in memory: image S float32; labels S int16 (places in the cohort's labels plus one)."""
+    """A scan in memory.
+
+    Parameters
+    ----------
+    image : ndarray S, float32
+    labels : ndarray S, int16, or None
+        Places in the cohort's labels plus one.
+    displacement : ndarray (D, *S), float16, or None
+        From the atlas, where it is known.
+    """
 
     image: NDArray[np.float32]
     labels: NDArray[np.int16] | None
+    displacement: NDArray[np.float16] | None = None
 
     @property
     def nbytes(self) -> int:
-        return self.image.nbytes + (0 if self.labels is None else self.labels.nbytes)
+        parts = (self.image, self.labels, self.displacement)
+        return sum(part.nbytes for part in parts if part is not None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +146,10 @@ class Memory:
         assert shape is not None
         image = store.array(item.key, "image", shape)
         numbers = store.array(item.key, "labels", shape) if item.ids else None
-        if image is None or (item.ids and numbers is None):
+        known = None
+        if item.supervised:
+            known = store.array(item.key, "displacement", (len(shape), *shape))
+        if image is None or (item.ids and numbers is None) or (item.supervised and known is None):
             raise FileFormatError(
                 f"The prepared scan “{item.name}” is gone from “{store.folder}”. Start again: it "
                 "will be prepared anew."
@@ -142,4 +159,5 @@ class Memory:
             place = {label: n + 1 for n, label in enumerate(self._prepared.labels)}
             table = np.array([0, *(place.get(i, 0) for i in item.ids)], np.int16)
             labels = table[np.asarray(numbers)]
-        return Ready(np.asarray(image, np.float32), labels)
+        displacement = None if known is None else np.array(known, np.float16)
+        return Ready(np.asarray(image, np.float32), labels, displacement)

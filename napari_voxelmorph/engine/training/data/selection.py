@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.training.data.agreement import misfits
 from napari_voxelmorph.engine.training.data.grid import typical
-from napari_voxelmorph.engine.training.data.subject import Cohort, Subject, need_subjects
+from napari_voxelmorph.engine.training.data.subject import Cohort, Subject
 from napari_voxelmorph.engine.training.data.survey import Finding
 
 
@@ -36,11 +36,6 @@ def usable(
         subjects=tuple(cohort.subjects[n] for n in kept),
         notes=(*cohort.notes, *(out[n] for n in sorted(out))),
     )
-    need_subjects(cohort, 1 if atlas else 2)
-    if not cohort.of("train"):
-        raise InputError(
-            f"“{cohort.name}”: no scan to train on is left. " + " ".join(cohort.notes[:3])
-        )
     return cohort, [findings[n] for n in kept], atlas_finding
 
 
@@ -49,14 +44,16 @@ def _refuse_copies(
 ) -> None:
     """Copies of one scan under two names: used once, and refused in two splits."""
     first: dict[str, int] = {}
-    for n, finding in enumerate(findings):
+    # Of copies, the one whose split is given is used.
+    for n in sorted(range(len(findings)), key=lambda n: not subjects[n].split):
+        finding = findings[n]
         if n in out:
             continue
         other = first.setdefault(finding.digest, n)
         if other == n:
             continue
         names = f"“{subjects[other].name}” and “{subjects[n].name}”"
-        if subjects[other].split != subjects[n].split:
+        if subjects[n].split and subjects[other].split != subjects[n].split:
             raise InputError(
                 f"{names} are the same scan, and in two splits ({subjects[other].split} and "
                 f"{subjects[n].split}): the scores would not be of unseen scans. Leave one out, or "

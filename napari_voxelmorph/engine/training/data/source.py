@@ -16,6 +16,7 @@ from napari_voxelmorph.engine.training.config import TrainingConfig
 from napari_voxelmorph.engine.training.data.augment import augmented
 from napari_voxelmorph.engine.training.data.changes import plan
 from napari_voxelmorph.engine.training.data.config import DEFAULT, DataConfig
+from napari_voxelmorph.engine.training.data.lacks import check_lacks, share_a_name
 from napari_voxelmorph.engine.training.data.pairing import (
     held_out_pairs,
     training_pair,
@@ -150,6 +151,7 @@ class CohortSource:
             _labels(first),
             _labels(second),
             *_common_landmarks(moving, fixed),
+            displacement=_displacement(first) if fixed is self.prepared.atlas else None,
             names=(moving.name, fixed.name),
         )
 
@@ -157,9 +159,24 @@ class CohortSource:
 def cohort_source(
     prepared: Prepared, config: TrainingConfig, data: DataConfig = DEFAULT
 ) -> CohortSource:
-    """The pairs of a prepared cohort for a training."""
+    """The pairs of a prepared cohort for a training.
+
+    Raises
+    ------
+    InputError
+        When the recipe weighs what no pair has.
+    """
+    check_lacks(config, *_offers(prepared))
     return CohortSource(
         prepared, config.seed, config.augmentation, data.held_out_pairs, int(data.memory * 1e9)
+    )
+
+
+def _offers(prepared: Prepared) -> tuple[bool, bool]:
+    """Whether there are landmarks of one name, and known transforms, to train on."""
+    items, atlas = prepared.of("train"), prepared.atlas
+    return share_a_name([i.landmarks for i in items], None if atlas is None else atlas.landmarks), (
+        atlas is not None and any(i.supervised for i in items)
     )
 
 
@@ -181,6 +198,11 @@ def _image(ready: Ready) -> Tensor:
 
 def _labels(ready: Ready) -> Tensor | None:
     return None if ready.labels is None else torch.from_numpy(ready.labels.copy())
+
+
+def _displacement(ready: Ready) -> Tensor | None:
+    known = ready.displacement
+    return None if known is None else torch.from_numpy(known.astype(np.float32))
 
 
 def _common_landmarks(moving: Item, fixed: Item) -> tuple[Tensor | None, Tensor | None]:

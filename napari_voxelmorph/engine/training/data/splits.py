@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,9 +36,9 @@ def divide(cohort: Cohort, validation: float = 0.1, test: float = 0.0, seed: int
             f"The shares held out must be from 0 to below 1 together, got {validation} for "
             f"validation and {test} for test."
         )
-    subjects = _without_doubles(cohort)
-    given: dict[str, Split] = _splits_of_groups(subjects[0])
-    groups = sorted({s.group for s in subjects[0]})
+    cohort = once_each(cohort)
+    given = _splits_of_groups(cohort.subjects)
+    groups = sorted({s.group for s in cohort.subjects})
     undecided = [g for g in groups if not given.get(g)]
     np.random.default_rng(seed).shuffle(undecided)
     known = set(given.values())
@@ -51,13 +52,26 @@ def divide(cohort: Cohort, validation: float = 0.1, test: float = 0.0, seed: int
         for group in undecided[:count]:
             given[group] = split
         undecided = undecided[count:]
-    divided = tuple(replace(s, split=given.get(s.group) or "train") for s in subjects[0])
+    divided = tuple(replace(s, split=given.get(s.group) or "train") for s in cohort.subjects)
     if not any(s.split == "train" for s in divided):
         raise InputError(
             f"“{cohort.name}” leaves no scan to train on: all are validation or test. Give some the "
-            "split train."
+            f"split train. {' '.join(cohort.notes[:3])}".rstrip()
         )
-    return replace(cohort, subjects=divided, notes=(*cohort.notes, *subjects[1]))
+    return replace(cohort, subjects=divided)
+
+
+def once_each(cohort: Cohort) -> Cohort:
+    """Every file once.
+
+    Raises
+    ------
+    InputError
+        When a file or a group is in two splits.
+    """
+    kept, notes = _without_doubles(cohort)
+    _splits_of_groups(kept)
+    return replace(cohort, subjects=tuple(kept), notes=(*cohort.notes, *notes))
 
 
 def _count(share: float, groups: int) -> int:
@@ -84,7 +98,7 @@ def _without_doubles(cohort: Cohort) -> tuple[list[Subject], list[str]]:
     return kept, notes
 
 
-def _splits_of_groups(subjects: list[Subject]) -> dict[str, Split]:
+def _splits_of_groups(subjects: Sequence[Subject]) -> dict[str, Split]:
     found: dict[str, set[Split]] = defaultdict(set)
     for subject in subjects:
         if subject.split:

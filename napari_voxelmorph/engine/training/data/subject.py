@@ -34,6 +34,9 @@ class Subject:
     split : "train", "validation", "test" or "" (not said)
     group : str
         Whose scan it is: scans of one group are never divided among splits.  Default: `name`.
+    transform : Path, optional
+        Known from elsewhere: from the atlas to this scan; a file of any known format, or a folder
+        that `register` wrote.
     attributes : mapping
         Whatever else is known, such as the age.
     """
@@ -45,6 +48,7 @@ class Subject:
     split: Split = ""
     group: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    transform: Path | None = None
 
     def __post_init__(self) -> None:
         if self.split not in get_args(Split):
@@ -88,12 +92,13 @@ class Cohort:
         return sum(s.labels is not None for s in self.subjects)
 
     def summary(self) -> dict[str, Any]:
-        """Numbers for the window and the command line: subjects, labelled, landmarks, splits."""
+        """Numbers for the window and the command line: subjects, what they have, splits."""
         splits = Counter(s.split or "not said" for s in self.subjects)
         return {
             "subjects": len(self.subjects),
             "labelled": self.labelled,
             "with landmarks": sum(s.landmarks is not None for s in self.subjects),
+            "with transforms": sum(s.transform is not None for s in self.subjects),
             "splits": dict(splits),
         }
 

@@ -16,6 +16,7 @@ _COLUMNS = {
     **dict.fromkeys(("image", "images", "scan", "file", "path"), "image"),
     **dict.fromkeys(("labels", "label", "seg", "segmentation"), "labels"),
     **dict.fromkeys(("landmarks", "points"), "landmarks"),
+    **dict.fromkeys(("transform", "transforms", "warp"), "transform"),
     "split": "split",
     **dict.fromkeys(("subject", "subject_id", "participant_id"), "subject"),
     "group": "group",
@@ -26,7 +27,8 @@ _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("valid", "val"), "validation"),
     **dict.fromkeys(("testing", "ts"), "test"),
 }
-_EXPECTED = "image (needed), labels, landmarks, split, subject, group"
+_FILES = ("image", "labels", "landmarks", "transform")
+_EXPECTED = "image (needed), labels, landmarks, transform, split, subject, group"
 _LARGEST = 256 * 2**20
 Row = dict[str, str]
 
@@ -38,9 +40,9 @@ def cohort_from_table(path: Path | str) -> Cohort:
     ----------
     path : path
         Separated by commas, semicolons or tabs.  Columns: ``image`` (needed), ``labels``,
-        ``landmarks``: files, relative to the table; ``split``: train, validation or test;
-        ``subject``: whose scan it is; ``group``: scans that stay together in one split
-        (default: those of one subject).
+        ``landmarks``, ``transform`` (known, from the atlas to the scan): files, relative to the
+        table; ``split``: train, validation or test; ``subject``: whose scan it is; ``group``:
+        scans that stay together in one split (default: those of one subject).
 
     Raises
     ------
@@ -150,7 +152,7 @@ def _subject(
         )
     files: dict[str, Path | None] = {}
     problem = None
-    for what in ("image", "labels", "landmarks"):
+    for what in _FILES:
         text = row.get(what, "")
         file = path.parent / Path(text).expanduser() if text else None
         if file is not None and not _exists(file):
@@ -171,6 +173,7 @@ def _subject(
         _SPLITS[split],
         row.get("group") or row.get("subject", ""),
         {a: row[a] for a in attributes if row[a]},
+        files["transform"],
     )
     return subject, problem
 

@@ -13,6 +13,8 @@ from napari_voxelmorph.engine.training.data.config import DataConfig
 from napari_voxelmorph.engine.training.data.opening import open_cohort
 from napari_voxelmorph.engine.training.data.prepare import prepare
 
+STILL = DataConfig(affine=False)
+
 
 def make_blob(shape=(20, 24, 18), shift=0.0, size=6.0, spacing=1.0, seed=0):
     """A bright ellipsoid with an inner part (labels 1 and 2), a little noise."""
@@ -66,4 +68,28 @@ def write_cohort(tmp_path: Path):
 def prepared(write_cohort, tmp_path: Path):
     """Six scans, not aligned, two of them held out."""
     cohort = open_cohort(write_cohort())
-    return end_of(prepare(cohort, tmp_path / "prepared", DataConfig(affine=False)))
+    return end_of(prepare(cohort, tmp_path / "prepared", STILL))
+
+
+@pytest.fixture
+def ready(tmp_path: Path):
+    """Prepare what is in the folder `scans`."""
+
+    def work(config=STILL, **options):
+        steps = prepare(open_cohort(tmp_path / "scans"), tmp_path / "kept", config, **options)
+        return end_of(steps)
+
+    return work
+
+
+@pytest.fixture
+def arrays():
+    """Image and labels of a prepared scan, as they are kept."""
+
+    def read(prepared, item):
+        shape = prepared.space.shape
+        image = prepared.store.array(item.key, "image", shape)
+        labels = prepared.store.array(item.key, "labels", shape) if item.ids else None
+        return image, labels
+
+    return read
