@@ -85,5 +85,5 @@ def test_missing_and_unwritable(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"\x80\x81\xff")
     with pytest.raises(FileFormatError, match="cannot be read"):
         load_landmarks(tmp_path / "binary.csv", 3)
-    with pytest.raises(OutputError, match="Could not write"):
+    with pytest.raises(OutputError, match="does not exist"):
         save_landmarks(POINTS, tmp_path / "no folder" / "p.csv")

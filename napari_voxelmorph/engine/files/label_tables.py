@@ -34,7 +34,8 @@ _COLUMNS = {
     **dict.fromkeys(("b", "blue"), "b"),
 }
 _SNAP = re.compile(r"^\s*(-?\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+[\d.]+\s+[01]\s+[01]\s+\"(.*)\"\s*$")
-_LUT = re.compile(r"^\s*(-?\d+)\s+(\S.*?)\s+(\d+)\s+(\d+)\s+(\d+)(?:\s+(\d+))?\s*$")
+#: Of a line whose runs of blanks are one blank each: time would grow with their square.
+_LUT = re.compile(r"(-?\d+) (\S.*?) (\d+) (\d+) (\d+)(?: (\d+))?")
 _HEX = re.compile(r"^#?([0-9a-fA-F]{6})(?:[0-9a-fA-F]{2})?$")
 Color = tuple[int, int, int]
 
@@ -131,16 +132,20 @@ def _snap(lines: Lines) -> dict[int, LabelName]:
 
 def _lut(lines: Lines, path: Path) -> dict[int, LabelName]:
     """FreeSurfer and Slicer: ``id name R G B A``; nothing when the first line is not."""
-    if _LUT.match(lines[0][1]) is None or "," in lines[0][1] or "\t" in lines[0][1].strip():
+    if _lut_line(lines[0][1]) is None or "," in lines[0][1] or "\t" in lines[0][1].strip():
         return {}
     found: dict[int, LabelName] = {}
     for number, line in lines:
-        match = _LUT.match(line)
+        match = _lut_line(line)
         if match is None:
             raise _fault(path, number, line)
         label, name, *color = match.groups()
         found.setdefault(_id(label), LabelName(_clean(name), _rgb(color[:3])))
     return found
+
+
+def _lut_line(line: str) -> re.Match[str] | None:
+    return _LUT.fullmatch(" ".join(line.split()))
 
 
 def _columns(lines: Lines, path: Path) -> dict[int, LabelName]:

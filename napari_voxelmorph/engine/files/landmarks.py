@@ -10,18 +10,21 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_voxelmorph.engine.errors import FileFormatError, InputError, OutputError
+from napari_voxelmorph.engine.errors import FileFormatError, InputError
 from napari_voxelmorph.engine.files.markups import load_markups, save_markups
+from napari_voxelmorph.engine.files.writing import writing
 
 Points = NDArray[np.float64]
 
 _AXES = ("x", "y", "z")
 _MARKUPS = ".mrk.json"
+_LARGEST = 256 * 2**20
 
 
 def load_landmarks(path: Path | str, ndim: int) -> tuple[Points, list[str]]:
@@ -49,6 +52,8 @@ def load_landmarks(path: Path | str, ndim: int) -> tuple[Points, list[str]]:
         array, labels = load_markups(path)
         return _checked(path, array, ndim), _named(labels)
     try:
+        if path.stat().st_size > _LARGEST:
+            raise FileFormatError(f"“{path.name}” is too large to be a list of landmarks.")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
         raise InputError(f"There is no file “{path}”.") from error
@@ -92,14 +97,11 @@ def save_landmarks(points: Points, path: Path | str, names: Sequence[str] | None
     if str(path).lower().endswith(_MARKUPS) and points.shape[1] == 3:
         save_markups(points, Path(path), names)
         return
-    try:
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["name", *_AXES[: points.shape[1]]])
-            for name, point in zip(names, points, strict=True):
-                writer.writerow([name, *(f"{c:.4f}" for c in point)])
-    except OSError as error:
-        raise OutputError(f"Could not write “{path}”: {error.strerror or error}.") from error
+    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", *_AXES[: points.shape[1]]])
+        for name, point in zip(names, points, strict=True):
+            writer.writerow([name, *(f"{c:.4f}" for c in point)])
 
 
 def _table(lines: list[str], path: Path, ndim: int) -> tuple[list[list[float]], list[str]]:
@@ -124,7 +126,10 @@ def _cells(line: str) -> list[str]:
     """Cells of a line; blanks separate only where nothing else does, so names may hold them."""
     for separator in (",", ";", "\t"):
         if separator in line:
-            return [c.strip() for c in next(csv.reader([line], delimiter=separator))]
+            cells = line.split(separator)
+            with suppress(csv.Error):  # a cell longer than csv allows has nothing to unquote
+                cells = next(csv.reader([line], delimiter=separator))
+            return [c.strip() for c in cells]
     return re.split(r"\s+", line.strip())
 
 
@@ -154,7 +159,7 @@ def _pts(lines: list[str], path: Path) -> tuple[list[list[float]], list[str]]:
     points = [
         _numbers(w.split(), list(range(len(w.split()))), path, n) for n, w in enumerate(body, 3)
     ]
-    return [[-p[0], -p[1], *p[2:]] for p in points], [""] * len(points)
+    return [[*(-c for c in p[:2]), *p[2:]] for p in points], [""] * len(points)
 
 
 def _numbers(cells: list[str], columns: list[int], path: Path, line: int) -> list[float]:

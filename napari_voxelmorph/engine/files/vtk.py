@@ -18,7 +18,9 @@ from napari_voxelmorph.engine.files.reading import damaged, reading, require_mem
 from napari_voxelmorph.engine.files.writing import writing
 
 _WHAT = "a VTK surface"
-_POINTS = re.compile(rb"^POINTS\s+(\d+)\s+(float|double)[ \t]*\r?\n", re.MULTILINE | re.IGNORECASE)
+_POINTS = re.compile(
+    rb"^POINTS\s+(\d{1,18})\s+(float|double)[ \t]*\r?\n", re.MULTILINE | re.IGNORECASE
+)
 _TYPES = {b"float": ">f4", b"double": ">f8"}
 
 
@@ -76,7 +78,7 @@ def _points(path: Path, raw: bytes, binary: bool) -> tuple[int, int, NDArray[np.
 def _without_normals(rest: bytes, count: int, binary: bool) -> bytes:
     """Leave the normals of the vertices out: they point the old way, and viewers compute new ones."""
     title = re.search(rb"^NORMALS\s+\S+\s+(float|double)[ \t]*\r?\n", rest, re.MULTILINE)
-    before = re.search(rb"^POINT_DATA\s+(\d+)", rest, re.MULTILINE)
+    before = re.search(rb"^POINT_DATA\s+(\d{1,18})\b", rest, re.MULTILINE)
     if title is None or before is None or int(before[1]) != count or title.start() < before.end():
         return rest
     if binary:

@@ -1,6 +1,6 @@
 """Damaged files end in one of our errors: no crash, no hang, no memory bomb.
 
-Bytes are changed, cut and inserted by hypothesis, mostly in headers, where it hurts.
+How the bytes are changed is in `tests/fuzzing.py`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,12 @@ from __future__ import annotations
 import gzip
 import shutil
 import struct
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+import SimpleITK as sitk
 
 from napari_voxelmorph.engine.errors import (
     FileFormatError,
@@ -33,8 +30,10 @@ from napari_voxelmorph.engine.files import (
     save_displacement,
     save_session,
 )
+from napari_voxelmorph.engine.files.series import is_series, load_series
 from napari_voxelmorph.engine.geometry.volume import Volume
 
+from ...fuzzing import fuzz_bytes, fuzz_json, survive
 from .grids import CASES, smooth_image
 from .test_dicom import dicom_bytes
 
@@ -51,9 +50,6 @@ SUFFIXES = [
     ".dcm",
     ".bmp",
 ]
-LIMIT_MB, LIMIT_SECONDS = 700, 20
-NASTY = [b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"9", b"-", b" 99999",
-         b"\n", b"\0\0"]  # fmt: skip
 DATA = (smooth_image((9, 8, 7)) / 4).astype(np.int16)
 
 
@@ -70,73 +66,12 @@ def write(path: Path) -> None:
         save(Volume(DATA[..., 0] if flat else DATA), path)
 
 
-@st.composite
-def changes(draw: st.DrawFn) -> list[tuple[str, float, bytes]]:
-    """What to do to the bytes: places are shares of the file."""
-    place = st.one_of(st.floats(0, 1), st.floats(0, 0.15))
-    one = st.tuples(
-        st.sampled_from(["set", "set", "set", "insert", "delete", "cut"]),
-        place,
-        st.one_of(
-            st.binary(min_size=1, max_size=8),
-            st.sampled_from(NASTY),
-        ),
-    )  # fmt: skip
-    return draw(st.lists(one, min_size=1, max_size=5))
-
-
-def changed(raw: bytes, plan: list[tuple[str, float, bytes]]) -> bytes:
-    data = bytearray(raw)
-    for verb, share, value in plan:
-        at = int(share * len(data))
-        if verb == "set":
-            data[at : at + len(value)] = value
-        elif verb == "insert":
-            data[at:at] = value
-        elif verb == "delete":
-            del data[at : at + len(value)]
-        else:
-            del data[at:]
-    return bytes(data)
-
-
-def survive(action: Callable[[], object]) -> None:
-    """Only our errors, within the limits."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun = time.monotonic()
-    try:
-        action()
-    except VoxelMorphError as error:
-        text = str(error)
-        assert text.endswith(".") and "Traceback" not in text and "\n" not in text
-    assert time.monotonic() - begun < LIMIT_SECONDS
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
-    assert grown < LIMIT_MB
-
-
-fuzz = settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
-
-
 @pytest.mark.filterwarnings("ignore")  # of the readers, about what they guess
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_changed_bytes(tmp_path, suffix):
     path = tmp_path / f"image{suffix}"
     write(path)
-    raw = path.read_bytes()
-
-    @fuzz
-    @given(changes())
-    def run(plan):
-        path.write_bytes(changed(raw, plan))
-        survive(lambda: load(path))
-
-    run()
+    fuzz_bytes(path, lambda: load(path), 60)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -145,15 +80,7 @@ def test_changed_bytes_inside_the_packing(tmp_path, suffix):
     """gzip's checksum must not be what saves us."""
     path = tmp_path / f"image{suffix}"
     write(path)
-    raw = gzip.decompress(path.read_bytes())
-
-    @fuzz
-    @given(changes())
-    def run(plan):
-        path.write_bytes(gzip.compress(changed(raw, plan), 1))
-        survive(lambda: load(path))
-
-    run()
+    fuzz_bytes(path, lambda: load(path), 60, gzip.decompress, lambda raw: gzip.compress(raw, 1))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -283,33 +210,21 @@ def test_picture_that_promises_too_much(tmp_path):
 def test_changed_transforms(make_registration, tmp_path, suffix, write_it, read_it):
     path = tmp_path / f"transform{suffix}"
     write_it(make_registration(CASES["oblique"]), path)
-    raw = path.read_bytes()
-
-    @fuzz
-    @given(changes())
-    def run(plan):
-        path.write_bytes(changed(raw, plan))
-        survive(lambda: read_it(path))
-
-    run()
+    fuzz_bytes(path, lambda: read_it(path))
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["session.json", "field.npy", "fixed.nii.gz"])
 def test_changed_sessions(make_registration, tmp_path, name):
     save_session(make_registration(CASES["2-D"]), tmp_path / "session")
-    path = tmp_path / "session" / name
-    raw = path.read_bytes()
+    fuzz_bytes(tmp_path / "session" / name, lambda: load_session(tmp_path / "session"))
 
-    @fuzz
-    @given(changes())
-    def run(plan):
-        path.write_bytes(changed(raw, plan))
-        survive(lambda: load_session(tmp_path / "session"))
 
-    run()
-    path.write_bytes(raw)
-    load_session(tmp_path / "session")
+def test_sessions_that_say_something_else(make_registration, tmp_path):
+    save_session(make_registration(CASES["2-D"]), tmp_path / "session")
+    fuzz_json(
+        tmp_path / "session" / "session.json", lambda: load_session(tmp_path / "session"), 150
+    )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -318,12 +233,31 @@ def test_changed_real_dicom(data_dir, tmp_path):
     path = tmp_path / "slice.dcm"
     shutil.copy(data_dir / "dicom_small" / "IMG0001.dcm", path)
     path.chmod(0o644)
-    raw = path.read_bytes()
+    fuzz_bytes(path, lambda: load(path))
 
-    @fuzz
-    @given(changes())
-    def run(plan):
-        path.write_bytes(changed(raw, plan))
-        survive(lambda: load(path))
 
-    run()
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["image.hdr", "image.img", "image.nhdr", "image.mhd"])
+def test_changed_pairs_of_files(tmp_path, name):
+    """Analyze, and headers whose voxels lie in another file."""
+    path = tmp_path / name
+    if path.suffix in (".hdr", ".img"):
+        nibabel.Spm99AnalyzeImage(DATA, np.diag([-2.0, 2, 2, 1])).to_filename(path)
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(DATA), str(path))
+    fuzz_bytes(path, lambda: load(path))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["series.nii", "slices"])
+def test_changed_series(tmp_path, name):
+    """Several volumes in one file; one slice of a DICOM folder."""
+    path = tmp_path / name
+    if name == "slices":
+        path.mkdir()
+        for k in range(3):
+            (path / f"{k}.dcm").write_bytes(dicom_bytes(DATA[..., k], k))
+        fuzz_bytes(path / "1.dcm", lambda: load(path))
+    else:
+        nibabel.save(nibabel.Nifti1Image(np.stack([DATA, DATA], -1), np.eye(4)), path)
+        fuzz_bytes(path, lambda: is_series(path) and load_series(path))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from napari_voxelmorph.engine.errors import FileFormatError
 from napari_voxelmorph.engine.files.label_tables import (
@@ -85,27 +83,6 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path) -> None:
         load_label_table(tmp_path / "none.txt")
     with pytest.raises(FileFormatError, match="cannot be opened"):
         load_label_table(tmp_path)
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    whole=st.sampled_from([FREESURFER, SNAP, BIDS, COMMA, SEMICOLON]),
-    cut=st.integers(0, 300),
-    at=st.integers(0, 300),
-    put=st.binary(max_size=12),
-)
-def test_damaged_tables_end_in_words(
-    tmp_path_factory: pytest.TempPathFactory, whole: str, cut: int, at: int, put: bytes
-) -> None:
-    path = tmp_path_factory.mktemp("fuzz") / "names"
-    raw = whole.encode()
-    path.write_bytes((raw[:at] + put + raw[at:])[: len(raw) - cut])
-    try:
-        found = load_label_table(path)
-    except FileFormatError as error:
-        assert len(str(error)) < 700
-    else:
-        assert found and all(isinstance(label, int) for label in found)
 
 
 def test_names_and_the_table_beside(tmp_path: Path) -> None:

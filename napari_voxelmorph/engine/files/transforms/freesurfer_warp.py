@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.files.images import suffix_of
-from napari_voxelmorph.engine.files.reading import damaged, is_gzip, reading, require_memory
+from napari_voxelmorph.engine.files.reading import damaged, is_gzip, reading, require_bytes
 from napari_voxelmorph.engine.files.transforms.chain import Chain, Shift, empty_grid
 from napari_voxelmorph.engine.files.transforms.dense import plane_voxels, transformed, vectors_of
 from napari_voxelmorph.engine.files.transforms.freesurfer_geometry import affine_of, geometry
@@ -77,7 +77,7 @@ def _image(path: Path, file: BinaryIO) -> tuple[NDArray[np.float32], Volume]:
     place = np.array(struct.unpack_from(">15f", head, 30), np.float64)
     affine = affine_of(shape, place[:3], place[3:12].reshape(3, 3, order="F"), place[12:])
     count = int(np.prod(shape, dtype=object)) * 3
-    require_memory(count * 8, path)
+    require_bytes(path, _WHAT, count * 4, is_gzip(path), copies=2)
     raw = file.read(count * 4)
     if len(raw) < count * 4:
         raise damaged(path, _WHAT, f"it ends after {len(raw):,} of {count * 4:,} bytes of voxels")

@@ -8,13 +8,15 @@ from typing import Any
 
 import h5py
 
-from napari_voxelmorph.engine.files.reading import damaged, require_memory
+from napari_voxelmorph.engine.files.reading import damaged, require_file_bytes, require_memory
 
 _DEEPEST, _MOST_ITEMS = 8, 10_000
 
 
 def check_hdf5(path: Path, what: str, file: Any, copies: int) -> None:
     """Raise unless all numbers are in the file itself and fit into memory `copies` times.
+
+    Attributes are not looked at: a damaged text there may take 4 GB before it is refused.
 
     Parameters
     ----------
@@ -26,7 +28,10 @@ def check_hdf5(path: Path, what: str, file: Any, copies: int) -> None:
     ------
     FileFormatError, NotEnoughMemoryError
     """
-    require_memory(copies * 8 * _count(path, what, file, 0), path)
+    count = _count(path, what, file, 0)
+    require_memory(copies * 8 * count, path)
+    # HDF5 makes up what is not stored; no filter of it packs tighter than deflate.
+    require_file_bytes(path, what, count, True)
 
 
 def _count(path: Path, what: str, group: Any, depth: int) -> int:
@@ -43,5 +48,28 @@ def _count(path: Path, what: str, group: Any, depth: int) -> int:
         elif isinstance(item, h5py.Dataset):
             if item.is_virtual or item.external is not None:
                 raise damaged(path, what, "its numbers are in another file")
+            if item.dtype.hasobject:
+                _check_texts(path, what, item)
             total += item.size or 0
     return total
+
+
+def _check_texts(path: Path, what: str, item: Any) -> None:
+    """Refuse texts that say to be longer than the file: HDF5 allocates first, and looks then.
+
+    On disk a text is its length (4 bytes), and where it lies (HDF5 File Format 4.0, "VLEN").
+    """
+    offset, stored = item.id.get_offset(), item.id.get_storage_size()
+    if offset is None and stored:
+        raise damaged(path, what, "its texts are packed in an unusual way")
+    if offset is None:
+        return
+    with path.open("rb") as file:
+        file.seek(offset)
+        raw = file.read(stored)
+    each = stored // max(1, item.size)
+    lengths = [
+        int.from_bytes(raw[at : at + 4], "little") for at in range(0, len(raw), max(each, 4))
+    ]
+    if max(lengths, default=0) > path.stat().st_size:
+        raise damaged(path, what, "a text in it is said to be longer than the file")
