@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import InputError, VoxelMorphError
 from napari_voxelmorph.engine.evaluation.structures import Measured
-from napari_voxelmorph.engine.files import load, load_session
+from napari_voxelmorph.engine.files import Session, load, open_session
 from napari_voxelmorph.engine.files.label_tables import (
     LabelName,
     load_label_table,
@@ -32,7 +32,7 @@ class Case:
     name : str
         Unique in its worklist.
     session : Path, optional
-        A saved registration.
+        A saved registration; its own segmentations count where no files are given.
     fixed, moving, moved : Path, optional
         Images; `moved` and `moving` lie in the fixed world as their headers say.
     fixed_labels : Path, optional
@@ -71,7 +71,9 @@ class OpenCase:
     corrected : ndarray (*S) or None
         The moved segmentation as it was corrected by hand, on the fixed grid.
     note : str
-        Why a correction that was kept is not here.
+        What of the session, or of a correction that was kept, could not be read.
+    session : Session or None
+        From which the registration came, as it is.
     """
 
     case: Case
@@ -81,6 +83,7 @@ class OpenCase:
     names: dict[int, LabelName]
     corrected: NDArray[Any] | None = None
     note: str = ""
+    session: Session | None = None
 
 
 def opening(case: Case, folder: Path | None = None) -> Generator[Measured, None, OpenCase]:
@@ -100,12 +103,21 @@ def opening(case: Case, folder: Path | None = None) -> Generator[Measured, None,
     """
     labels: dict[str, Volume] = {}
     yield Measured(0.0)
-    registration = _registration(case)
+    session = None if case.session is None else open_session(case.session, follow_references=True)
+    registration = _registration(case) if session is None else session.registration
+    kept = {} if session is None else session.companions
     for role in ("fixed_labels", "moving_labels", "moved_labels"):
         path = getattr(case, role)
-        if path is not None:
+        # A file of the session itself has been read with it.
+        if path is not None and not (path.parent == case.session and role in kept):
             yield Measured(0.5)
             labels[role] = _load(path, "labels")
+    note = "" if session is None else " ".join(session.problems)
+    for role in ("fixed_labels", "moving_labels"):
+        # What the worklist names goes first; a session may bring its own.
+        part = kept.get(role)
+        if role not in labels and "moved_labels" not in labels and isinstance(part, Volume):
+            labels[role] = part
     moving_labels = labels.get("moving_labels")
     if moving_labels is None and "moved_labels" in labels:
         # What was moved elsewhere is shown as it is: nothing is left to deform.
@@ -114,19 +126,21 @@ def opening(case: Case, folder: Path | None = None) -> Generator[Measured, None,
         if registration.field is not None or not np.array_equal(registration.affine, eye):
             yield Measured(0.8)
             registration = replace(registration, moving=registration.moved, affine=eye, field=None)
-    found = OpenCase(case, registration, moving_labels, labels.get("fixed_labels"), _names(case))
+            session = None
+    found = OpenCase(
+        case, registration, moving_labels, labels.get("fixed_labels"), _names(case), None, note,
+        session,
+    )  # fmt: skip
     if folder is None or moving_labels is None:
         return found
     yield Measured(0.9)
     try:
         return replace(found, corrected=load_corrected(folder, case.name, registration.fixed))
     except VoxelMorphError as error:  # the case can be judged without it
-        return replace(found, note=str(error))
+        return replace(found, note=f"{note} {error}".strip())
 
 
 def _registration(case: Case) -> Registration:
-    if case.session is not None:
-        return load_session(case.session, follow_references=True)
     if case.fixed is None:
         raise InputError(f"The case “{case.name}” names neither a session nor a fixed image.")
     fixed = _load(case.fixed, "image")

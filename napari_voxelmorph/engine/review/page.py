@@ -37,11 +37,13 @@ body { font-family: sans-serif; font-size: 14px; margin: 24px; color: #19191e; }
 h1 { font-size: 24px; } h2 { font-size: 19px; margin-top: 28px; }
 table { border-collapse: collapse; } th, td { padding: 3px 10px; text-align: left; }
 th { border-bottom: 2px solid #888; } td { border-bottom: 1px solid #ddd; vertical-align: top; }
-td.n, th.n { text-align: right; } p.faint, td.faint { color: #666; }
+td.n, th.n { text-align: right; } p.faint, td.faint, span.faint { color: #666; }
 pre { background: #f3f3f5; padding: 8px; font-size: 12px; white-space: pre-wrap; }
 img { display: block; margin: 4px 0; }
 td.r { color: #555; font-size: 12px; border-bottom: 1px solid #aaa; }
 """
+#: Not told where there is a fixed segmentation; and told beside the volume.
+_BY_ITSELF, _DEVIATION = ("growth", "edge", "entropy"), "size_deviation"
 #: Structures told in a case beside those with pictures.
 _MOST_ROWS = 12
 
@@ -180,16 +182,12 @@ def _origin(about: Mapping[str, Any], on_paper: bool) -> str:
 def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...]) -> str:
     judged = {s for reader in readers for s in reader.of_case(name)}
     shown = [s for n, s in enumerate(structures) if n < _MOST_ROWS or s.id in judged or s.edited]
-    columns = [
-        c for c in COLUMNS if any(math.isfinite(s.values.get(c.key, math.nan)) for s in shown)
-    ]
+    columns = _columns(shown)
     head = "".join(f"<th class='n'>{_title(c)}</th>" for c in columns)
     names = "".join(f"<th>{escape(r.reader)}</th>" for r in readers)
     lines = [f"<table><tr><th width='26%'>Structure</th>{head}{names}</tr>"]
     for s in shown:
-        cells = "".join(
-            f"<td class='n'>{c.text(s.values.get(c.key, math.nan))}</td>" for c in columns
-        )
+        cells = "".join(f"<td class='n'>{_cell(c, s.values)}</td>" for c in columns)
         answers = "".join(f"<td>{_structure_answer(r.get(name, s.id))}</td>" for r in readers)
         lines.append(f"<tr><td>{escape(s.name)}</td>{cells}{answers}</tr>")
         remarks = escape(" ".join([*s.flags, s.edited]).strip())
@@ -199,6 +197,24 @@ def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...
     left = len(structures) - len(shown)
     more = f"<p class='faint'>{left} more structures are in the exported table.</p>" if left else ""
     return "\n".join([*lines, "</table>", more])
+
+
+def _columns(shown: list[Found]) -> list[Column]:
+    """As many as a sheet has room for: what compares, else what a structure says of itself."""
+
+    def known(key: str) -> bool:
+        return any(math.isfinite(s.values.get(key, math.nan)) for s in shown)
+
+    left_out = _BY_ITSELF if known("dice") else ()
+    return [c for c in COLUMNS if known(c.key) and c.key not in (*left_out, _DEVIATION)]
+
+
+def _cell(column: Column, values: Mapping[str, float]) -> str:
+    text = column.text(values.get(column.key, math.nan))
+    deviation = values.get(_DEVIATION, math.nan)
+    if column.key == "moved_size" and math.isfinite(deviation):
+        return f"{text} ± {deviation:.2g}"
+    return text
 
 
 def _title(column: Column) -> str:
@@ -214,7 +230,7 @@ def _image(png: bytes, words: str, width: int = 0) -> str:
     """A picture inside the page; `width` in its units, where it has more pixels."""
     data = base64.b64encode(png).decode()
     wide = f" width='{width}'" if width else ""
-    return f"<img alt='{words}'{wide} src='data:image/png;base64,{data}'>"
+    return f"<p><img alt='{words}'{wide} src='data:image/png;base64,{data}'></p>"
 
 
 def _answer(verdict: Verdict | None) -> str:

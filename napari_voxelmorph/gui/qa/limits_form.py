@@ -19,6 +19,8 @@ class LimitsForm(QFrame):
     """The limits of the flags; every change counts at once."""
 
     changed = Signal(object)  # Limits
+    #: It is shown, or not any more.
+    opened = Signal(bool)
 
     def __init__(self, limits: Limits) -> None:
         super().__init__()
@@ -40,8 +42,13 @@ class LimitsForm(QFrame):
         column.addLayout(buttons)
         self.form.changed.connect(self._on_changed)
         self.reset.clicked.connect(lambda: self.form.set_config(Limits()))
-        self.close_button.clicked.connect(self.hide)
-        self.hide()
+        self.close_button.clicked.connect(lambda: self.setVisible(False))
+        self.setVisible(False)
+
+    def setVisible(self, visible: bool) -> None:
+        """Qt: tell others, who may make room."""
+        super().setVisible(visible)
+        self.opened.emit(visible)
 
     def _on_changed(self) -> None:
         limits = self.form.config()

@@ -98,7 +98,9 @@ class QaDock(QWidget):
         tools.pin_asked.connect(self.pins.pin_shown)
         tools.unpin_asked.connect(self.pins.clear)
         tools.nearest_chosen.connect(self._on_nearest)
-        tools.limits_asked.connect(self.limits.show)
+        tools.limits_asked.connect(lambda: self.limits.setVisible(True))
+        # A small screen has no room for both.
+        self.limits.opened.connect(lambda shown: self.panel.setVisible(not shown))
         self.limits.changed.connect(judging.set_limits)
         self.pins.changed.connect(self._on_pins)
         looking = self.looking
@@ -126,7 +128,7 @@ class QaDock(QWidget):
         for widget in (self.tools, self.table):
             widget.setVisible(has_table)
         if not has_table:
-            self.limits.hide()
+            self.limits.setVisible(False)
         self.filler.setVisible(not has_table)
         if judging.rows is not self._shown:
             self._show_rows(judging.rows)

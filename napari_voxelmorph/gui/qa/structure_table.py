@@ -21,14 +21,14 @@ from napari_voxelmorph.gui.qa.structure_model import (
 )
 from napari_voxelmorph.gui.qa.structure_order import SortedStructures
 
-_NAME_WIDTH, _MARK_WIDTH, _NOTE_WIDTH, _NUMBER_WIDTH = 158, 26, 140, 50
+_NAME_WIDTH, _MARK_WIDTH, _NOTE_WIDTH, _NUMBER_WIDTH = 132, 24, 140, 44
 #: Shown at first beside a fixed segmentation, and without one.
 _COMPARED = (
     "dice", "hd95", "assd", "difference", "uncertainty", "confidence", "fixed_size", "moved_size"
 )  # fmt: skip
 _ALONE = ("uncertainty", "confidence", "moved_size", "growth", "edge", "entropy")
 #: Columns that hold more than a number.
-_WIDE = {"confidence": 66}
+_WIDE = {"confidence": 62, "fixed_size": 50, "moved_size": 50}
 _ROW_HEIGHT = 22
 
 

@@ -131,6 +131,26 @@ def test_a_picture_has_the_same_measures() -> None:
     assert pieces(seen, 9) == 0
 
 
+def test_every_reason_without_a_fixed_segmentation_has_its_limit() -> None:
+    """Growth, edges and entropy: in words beyond the limit, silent within it."""
+    fine = Plausibility(5, 2.0, 2.0, 1.0, 0.1, 1.0, 1.0, (1, 1), False)
+    assert flags_of(None, fine) == []
+    reasons = {
+        "grew 2.0 times": (replace(fine, growth=2.0), Limits(growth=2.1)),
+        "shrank 2.5 times": (replace(fine, growth=0.4), Limits(growth=2.6)),
+        "40 % as sharp": (replace(fine, edge=0.4), Limits(edge=0.3)),
+        "belong to a neighbour": (replace(fine, entropy=1.3), Limits(entropy=1.5)),
+    }
+    for words, (found, wider) in reasons.items():
+        (reason,) = flags_of(None, found)
+        assert words in reason and reason.endswith((".", ")."))
+        assert flags_of(None, found, wider) == []
+    # Where no edge marks the surface in the moving scan, none can be missed.
+    assert flags_of(None, replace(fine, edge=0.1, sharpness=0.5)) == []
+    # A voxel more or less is much for a small structure.
+    assert flags_of(None, replace(fine, growth=2.0, moving_size=0.1)) == []
+
+
 def test_reasons_against_the_fixed_segmentation() -> None:
     good = Structure(3, 0.9, 1.0, 0.3, 10.0, 10.5)
     assert flags_of(good, None) == []

@@ -23,7 +23,7 @@ from napari_voxelmorph.engine.review.curves import (
     picture_of_curves,
     told_of,
 )
-from napari_voxelmorph.engine.review.kept import Findings, keep_findings, kept_findings
+from napari_voxelmorph.engine.review.kept import Findings, Found, keep_findings, kept_findings
 from napari_voxelmorph.engine.review.origin import origin_rows
 from napari_voxelmorph.engine.review.page import report_page
 from napari_voxelmorph.engine.review.worklist import Worklist
@@ -146,3 +146,18 @@ def test_the_page_has_curves_and_origin_inside_itself(tmp_path: Path) -> None:
     assert page.count("Word for word") == 2
     paper = report_page(worklist, on_paper=True)
     assert "Word for word" not in paper and "Dice below 0.35" in paper and "Over λ" in paper
+
+
+def test_the_table_of_the_page_has_the_columns_that_there_is_room_for(tmp_path: Path) -> None:
+    values = {
+        "dice": 0.51, "growth": 1.21, "entropy": 0.33, "moved_size": 4.5, "size_deviation": 0.126,
+        "uncertainty": 0.46, "confidence": 0.874,
+    }  # fmt: skip
+    worklist = Worklist("list", (Case("A"), Case("B")), tmp_path / "r")
+    keep_findings(worklist.folder, Findings("A", (Found(5, "five", values),)))
+    page = report_page(worklist)
+    assert "4.50 ± 0.13</td>" in page and "0.87 fair</td>" in page and "0.46</td>" in page
+    assert "Growth" not in page and "Vol SD" not in page  # they are in the exported table
+    alone = {key: value for key, value in values.items() if key != "dice"}
+    keep_findings(worklist.folder, Findings("A", (Found(5, "five", alone),)))
+    assert "Growth ×" in report_page(worklist) and "1.21</td>" in report_page(worklist)

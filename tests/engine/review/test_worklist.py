@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.engine.files import save, save_session
+from napari_voxelmorph.engine.files.session import Session
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.result import Registration
 from napari_voxelmorph.engine.review.case import Case, OpenCase, opening
@@ -104,6 +106,23 @@ def test_a_folder_of_sessions(tmp_path: Path, pair: Any) -> None:
     shown = moved_case.registration.warp(moved_case.moving_labels, "nearest")
     np.testing.assert_array_equal(shown, labels.data)
     assert run(worklist.cases[2]).moving_labels is None
+
+
+def test_the_segmentations_that_a_session_keeps_are_judged(tmp_path: Path, pair: Any) -> None:
+    fixed, moving, labels = pair
+    other = labels.with_data(2 - labels.data)
+    kept = {"moving_labels": labels, "fixed_labels": other}
+    save_session(Session(Registration(fixed, moving, np.eye(4)), kept), tmp_path / "a")
+    (case,) = load_worklist(tmp_path).cases
+    found = run(case)
+    for role, volume in kept.items():
+        np.testing.assert_array_equal(getattr(found, role).data, volume.data)
+    # Files of the worklist stand in for them.
+    save(other, tmp_path / "seg.nii.gz")
+    named = run(replace(case, moving_labels=tmp_path / "seg.nii.gz"))
+    np.testing.assert_array_equal(named.moving_labels.data, other.data)  # type: ignore[union-attr]
+    moved = run(replace(case, moving_labels=None, moved_labels=tmp_path / "seg.nii.gz"))
+    np.testing.assert_array_equal(moved.moving_labels.data, other.data)  # type: ignore[union-attr]
 
 
 def test_a_bids_tree(tmp_path: Path, pair: Any) -> None:
