@@ -107,6 +107,8 @@ def own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's remembered sections and presets, and models, out of the tests."""
     monkeypatch.setenv("NAPARI_VOXELMORPH_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("NAPARI_VOXELMORPH_PREFERENCES", str(tmp_path / "preferences.json"))
+    # napari's page is as good as not there; its own tests bring it back.
+    monkeypatch.setattr("napari_voxelmorph.gui.preferences_page.page", lambda: None)
     QSettings.setDefaultFormat(QSettings.Format.IniFormat)
     for form in (QSettings.Format.IniFormat, QSettings.Format.NativeFormat):
         QSettings.setPath(form, QSettings.Scope.UserScope, str(tmp_path / "settings"))

@@ -38,10 +38,10 @@ class Run:
 
 
 def runs_folder() -> Path:
-    """Where trainings are kept: beside the user's models."""
-    from napari_voxelmorph.engine.shelf import user_folder
+    """Where trainings are kept: in the folder of the preferences, or beside the user's models."""
+    from napari_voxelmorph.engine.shelf import trainings_folder
 
-    return user_folder().parent / "trainings"
+    return trainings_folder()
 
 
 def new_run_folder(choice: DataChoice, base: Path | None = None) -> Path:

@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 from napari.components.overlays import TextOverlay
 from napari.layers import Image, Labels
 
+from napari_voxelmorph.engine.preferences import current
 from napari_voxelmorph.gui.views.display import is_upright
 from napari_voxelmorph.gui.views.display_grid import AXIS_LABELS
 
@@ -81,7 +82,7 @@ class AnatomyView:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
-        self.convention: Convention = "radiological"
+        self.convention: Convention = current().convention
         self._oriented = False
         self._ndim = 3
         self._camera_before: Any = None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
+from napari_voxelmorph.gui.preferences_page import follow_preferences
 from napari_voxelmorph.gui.register.chosen_pair import as_placed, chosen_pair
 from napari_voxelmorph.gui.register.history import History
 from napari_voxelmorph.gui.register.jobs import Check, Outcome, Pair, RegistrationJobs, measured
@@ -37,6 +38,7 @@ class CloserLook:
 
     def warm_up(self) -> None:
         """Load the libraries while the user still looks for the scans."""
+        follow_preferences(self._dock.viewer)
         self._engine.submit(
             self._jobs.warm_up,
             lane="warm-up",
@@ -79,15 +81,19 @@ class CloserLook:
         if outcome is None or self._engine.busy or not same_images(pair, outcome.pair):
             return
         if not same_pair(pair, outcome.pair):
-            self._engine.submit(
-                lambda: replace(
-                    measured(outcome.registration, pair, outcome.start),
-                    tuned_from=outcome.tuned_from,
-                ),
-                lane="measure",
-                on_done=self._on_measured,
-                on_error=self._show_error,
-            )
+            self.measure(replace(outcome, pair=pair))
+
+    def measure(self, outcome: Outcome) -> None:
+        """Judge a result by the segmentations and landmarks of its pair, while it is shown."""
+        self._engine.submit(
+            lambda: replace(
+                measured(outcome.registration, outcome.pair, outcome.start),
+                tuned_from=outcome.tuned_from,
+            ),
+            lane="measure",
+            on_done=self._on_measured,
+            on_error=self._show_error,
+        )
 
     def _on_measured(self, outcome: Outcome) -> None:
         if not self._engine.busy and self._history.replace(outcome):
