@@ -58,7 +58,7 @@ def test_a_session_folder_brings_its_result_along(tmp_path, pair_3d):
     read = readers.get_reader(str(tmp_path / "result"))
     assert read is not None
     moving, fixed, moved = read(str(tmp_path / "result"))
-    again = fixed[1]["metadata"][KEY]["session"]
+    again = fixed[1]["metadata"][KEY]["session"].registration
     np.testing.assert_array_equal(again.affine, affine)
     shown = volume_from_layer(Layer.create(*moved)).data
     np.testing.assert_allclose(shown, registration.moved.data, atol=1e-4)

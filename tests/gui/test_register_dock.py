@@ -35,7 +35,7 @@ def names(viewer):
 def test_an_empty_window_offers_the_sample_pair_and_two_files(empty_window):
     dock = empty_window.dock
     assert dock.pages.currentIndex() == 0
-    assert not dock.sample_button.isHidden() and not dock.open_button.isHidden()
+    assert not dock.welcome.sample.isHidden() and not dock.welcome.session.isHidden()
     assert dock.controls.isHidden()
 
 

@@ -16,13 +16,14 @@ from napari_voxelmorph.gui.views.landmark_layer import LayerData
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.errors import SeveralVolumesError
     from napari_voxelmorph.engine.files.series import Series
+    from napari_voxelmorph.engine.files.session import Session
     from napari_voxelmorph.engine.geometry.volume import Kind
     from napari_voxelmorph.engine.registration import Registration
 
 Points = NDArray[np.float64]
 
 
-def save_as(kind: str, registration: Registration, path: str) -> Callable[[], str]:
+def save_as(kind: str, result: Registration | Session, path: str) -> Callable[[], str]:
     """Return the job that writes a result; for `kind` see `register.save_menu.SaveMenu`."""
 
     def work() -> str:
@@ -31,8 +32,9 @@ def save_as(kind: str, registration: Registration, path: str) -> Callable[[], st
         from napari_voxelmorph.engine.files.transforms.registry import save_transform
 
         what, _, format = kind.partition(":")
+        registration = result.registration if isinstance(result, files.Session) else result
         if what == "session":
-            files.save_session(registration, path)
+            files.save_session(result, path)
         elif what == "moved":
             files.save(registration.moved, path)
         elif what == "dicom":
@@ -152,6 +154,17 @@ def _too_large(path: str, voxel_size: float | None) -> TooLarge | None:
             sentence = str(error).replace("This pair needs", f"Registering “{grid.name}” needs")
             return TooLarge(sentence, error.voxel_size, True)
     return None
+
+
+def load_session_layers(folder: str) -> Callable[[], list[Layer]]:
+    """Return the job that reads a session; its layers carry it (see `files.sessions`)."""
+
+    def work() -> list[Layer]:
+        from napari_voxelmorph.gui.files.sessions import session_layers
+
+        return [Layer.create(*data) for data in session_layers(folder)]
+
+    return work
 
 
 def load_points(path: str, ndim: int) -> Callable[[], Points]:

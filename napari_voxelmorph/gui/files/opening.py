@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Layer
@@ -13,14 +14,22 @@ from napari_voxelmorph.engine.geometry.volume import Kind, Volume
 from napari_voxelmorph.gui.background.engine_thread import EngineThread
 from napari_voxelmorph.gui.background.pace import canvas_of, unpainted
 from napari_voxelmorph.gui.background.turns import Pieces, Turns
-from napari_voxelmorph.gui.files.file_jobs import TooLarge, load_images, load_points, load_sample
+from napari_voxelmorph.gui.files.file_jobs import (
+    TooLarge,
+    load_images,
+    load_points,
+    load_sample,
+    load_session_layers,
+)
+from napari_voxelmorph.gui.files.places import begin_in, remember_place
+from napari_voxelmorph.gui.files.readers import session_in
 from napari_voxelmorph.gui.register.inputs_section import InputsSection
 from napari_voxelmorph.gui.views.display import volume_from_layer
 from napari_voxelmorph.gui.views.landmark_layer import landmark_layer
 
 _FILTER = (
     "Images (*.nii *.nii.gz *.mgz *.mgh *.img *.hdr *.nrrd *.nhdr *.mha *.mhd *.dcm "
-    "*.png *.tif *.tiff *.jpg *.jpeg);;All files (*)"
+    "*.png *.tif *.tiff *.jpg *.jpeg);;Sessions (session.json);;All files (*)"
 )
 
 _POINTS = "Landmarks (*.csv *.txt *.tsv *.mrk.json *.fcsv *.pts);;All files (*)"
@@ -47,28 +56,69 @@ class Opening(QObject):
     def ask_two(self) -> None:
         """Let the user pick two files: the first becomes moving, the second fixed."""
         paths, _ = QFileDialog.getOpenFileNames(
-            self._parent, "Open two images: first the moving one, then the fixed one", "", _FILTER
-        )
+            self._parent, "Open two images: first the moving one, then the fixed one", begin_in(),
+            _FILTER,
+        )  # fmt: skip
         if len(paths) == 1:
-            more, _ = QFileDialog.getOpenFileName(self._parent, "Open the fixed image", "", _FILTER)
+            more, _ = QFileDialog.getOpenFileName(
+                self._parent, "Open the fixed image", begin_in(), _FILTER
+            )
             paths += [more] if more else []
         if paths:
+            remember_place(paths[0])
             self.open_pair(paths)
 
+    def ask_session(self) -> None:
+        """Let the user pick the folder of a session."""
+        path = QFileDialog.getExistingDirectory(
+            self._parent, "Open a session folder", begin_in(sessions=True)
+        )
+        if path:
+            remember_place(path)
+            self.open_session(path)
+
+    def open_session(self, path: str) -> None:
+        """Read a session; its layers bring it to the dock, as they do when napari opens it."""
+        self.working.emit("Opening…")
+        self._engine.submit(
+            load_session_layers(str(session_in(Path(path)) or path)),
+            lane="open",
+            on_done=self._add_session,
+            on_error=self._on_error,
+        )
+
+    def _add_session(self, layers: list[Layer]) -> None:
+        """All at once: the dock takes the session up in the next turn, and sets the view."""
+        with unpainted(canvas_of(self._viewer)):
+            for layer in layers:
+                self._viewer.add_layer(layer)
+        self.ended.emit()
+
     def open_pair(self, paths: list[str]) -> None:
-        """Read files; the first two become moving and fixed."""
-        self._read(paths, ["moving", "fixed"])
+        """Read files; the first two become moving and fixed.  A session comes as a whole."""
+        session = next((path for path in paths if session_in(Path(path))), None)
+        if session is not None:
+            self.open_session(session)
+        else:
+            self._read(paths, ["moving", "fixed"])
 
     def ask_for(self, role: str) -> None:
         """Let the user pick the file for one role of the dock."""
         what = role.replace("_", " ")
         if role.endswith("landmarks"):
-            path, _ = QFileDialog.getOpenFileName(self._parent, f"Open the {what}", "", _POINTS)
+            path, _ = QFileDialog.getOpenFileName(
+                self._parent, f"Open the {what}", begin_in(), _POINTS
+            )
             if path:
+                remember_place(path)
                 self._read_points(role, path)
             return
-        path, _ = QFileDialog.getOpenFileName(self._parent, f"Open the {what}", "", _FILTER)
+        path, _ = QFileDialog.getOpenFileName(self._parent, f"Open the {what}", begin_in(), _FILTER)
         if path:
+            remember_place(path)
+        if path and session_in(Path(path)) is not None:
+            self.open_session(path)
+        elif path:
             self._read([path], [role])
 
     def sample(self) -> None:

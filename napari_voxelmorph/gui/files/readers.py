@@ -26,11 +26,14 @@ def read(path: str | list[str]) -> list[LayerData]:
     """Return the layers behind one path or several."""
     from napari_voxelmorph.engine.files.reading import to_the_end
     from napari_voxelmorph.gui.files.file_jobs import layer_data
+    from napari_voxelmorph.gui.files.session_dock import show_dock
+    from napari_voxelmorph.gui.files.sessions import session_layers
 
     layers: list[LayerData] = []
     for one in [path] if isinstance(path, str) else path:
         if session_in(Path(one)) is not None:
-            layers += _session_layers(str(session_in(Path(one))))
+            layers += session_layers(str(session_in(Path(one))))
+            show_dock()
         else:
             layers.append(to_the_end(layer_data(one, kind=None)))
     return layers
@@ -44,31 +47,20 @@ def is_session(folder: Path) -> bool:
 
 
 def session_in(folder: Path) -> Path | None:
-    """The session that a folder is, or that the command line wrote into it; else None."""
+    """The session that a folder is, or that the command line wrote into it; else None.
+
+    The ``session.json`` of a session stands for its folder.
+    """
+    if folder.name == "session.json" and folder.is_file():
+        folder = folder.parent
     return next((f for f in (folder, folder / "session") if is_session(f)), None)
 
 
-def _session_layers(folder: str) -> list[LayerData]:
-    """Fixed and moved in the colours of the overlay; the moving image is there, hidden.
-
-    The fixed layer carries the whole result with it, for a Register dock to show.
-    """
-    from napari_voxelmorph.engine import files
-    from napari_voxelmorph.gui.files.sessions import CARRIES
-    from napari_voxelmorph.gui.views.display import KEY, layer_from_volume
-
-    registration = files.load_session(folder)
-    moving = layer_from_volume(registration.moving, visible=False)
-    fixed = layer_from_volume(registration.fixed, colormap="magenta", blending="additive")
-    moved = layer_from_volume(registration.moved, colormap="green", blending="additive")
-    for role, (_, look, _) in (("fixed", fixed), ("moving", moving)):
-        look["metadata"][KEY][CARRIES[role]] = registration
-    return [moving, fixed, moved]
-
-
 def _is_ours(path: Path) -> bool:
+    if session_in(path) is not None:
+        return True
     if path.is_dir():
-        return session_in(path) is not None or _holds_dicom(path)
+        return _holds_dicom(path)
     return path.name.lower().endswith(_ENDINGS)
 
 

@@ -13,6 +13,7 @@ from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.background.later import later
 from napari_voxelmorph.gui.lambda_strip import strip_words as words
 from napari_voxelmorph.gui.lambda_strip.curve_picture import curves_of
+from napari_voxelmorph.gui.lambda_strip.kept import Kept
 from napari_voxelmorph.gui.lambda_strip.lambda_slider import LambdaSlider
 from napari_voxelmorph.gui.lambda_strip.opening import (
     canvas_height,
@@ -53,6 +54,7 @@ class LambdaStrip(QWidget):
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._lay_out()
         self._connect()
+        when_destroyed(self, Kept(viewer, self.tuner, self.showing).leave)
         self.tuner.follow()
         self._on_changed()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_voxelmorph.gui.background.garbage import Hold
 from napari_voxelmorph.gui.background.pace import canvas_of, unpainted
 from napari_voxelmorph.gui.register.jobs import Outcome, Pair
 from napari_voxelmorph.gui.register.register_dock import RegisterDock
+from napari_voxelmorph.gui.register.reopening import pair_of, reopen
 
 _PLUGIN, _WIDGET = "napari-voxelmorph", "Register"
 _OUTLINES = ("fixed labels", "moved labels")
@@ -19,13 +21,14 @@ _OUTLINES = ("fixed labels", "moved labels")
 def show_case(viewer: Any, opened: OpenCase) -> None:
     """Show a case in place of the pair that was shown."""
     dock = register_dock_of(viewer)
-    result = opened.registration
-    pair = Pair(
-        result.moving, result.fixed,
-        moving_labels=opened.moving_labels, fixed_labels=opened.fixed_labels,
-    )  # fmt: skip
+    result, session = opened.registration, opened.session
+    pair = Pair(result.moving, result.fixed) if session is None else pair_of(session)
+    pair = replace(pair, moving_labels=opened.moving_labels, fixed_labels=opened.fixed_labels)
     with unpainted(canvas_of(viewer)), Hold():
-        dock.runner.take_up(Outcome(result, pair, np.eye(result.ndim + 1)))
+        if session is not None:
+            reopen(dock, session, pair)
+        else:
+            dock.runner.take_up(Outcome(result, pair, np.eye(result.ndim + 1)))
         for overlay in _OUTLINES:
             dock.pair_view.set_overlay(overlay, True)
 

@@ -20,6 +20,7 @@ from napari_voxelmorph.gui.qa.looking import Looking
 from napari_voxelmorph.gui.qa.pins import Pins
 from napari_voxelmorph.gui.qa.review_bar import ReviewBar
 from napari_voxelmorph.gui.qa.reviewing import Reviewing
+from napari_voxelmorph.gui.qa.session_review import SessionReview
 from napari_voxelmorph.gui.qa.structure_model import StructureModel
 from napari_voxelmorph.gui.qa.structure_table import StructureTable
 from napari_voxelmorph.gui.qa.structure_tools import StructureTools
@@ -42,6 +43,7 @@ class QaDock(QWidget):
         self.reviewing = Reviewing(self.viewer, self)
         self.pins = Pins(self.judging, self)
         self.looking = Looking(self.viewer)
+        self.session_review = SessionReview(self.viewer, self.reviewing, self)
         self.bar = ReviewBar(self.reviewing)
         self.message = Message()
         self.empty = WrappingLabel(qa_words.NOTHING)
@@ -61,6 +63,7 @@ class QaDock(QWidget):
         self._bind_keys()
         self.judging.follow()
         self.refresh()
+        self.session_review.take_up()
 
     def sizeHint(self) -> QSize:
         """Wide enough for the numbers, narrow enough for a laptop."""
@@ -105,6 +108,8 @@ class QaDock(QWidget):
         self.pins.changed.connect(self._on_pins)
         looking = self.looking
         when_destroyed(self, lambda: _leave(judging, reviewing, looking))
+        when_destroyed(self, self.session_review.leave)
+        self.session_review.told.connect(lambda text: self.message.show_text("warning", text))
 
     def _bind_keys(self) -> None:
         onward, back = lambda: self.reviewing.step(1), lambda: self.reviewing.step(-1)

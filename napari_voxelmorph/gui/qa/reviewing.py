@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -70,6 +71,26 @@ class Reviewing(QObject):
             return
         self.changed.emit()
         self.go(self._first_open())
+
+    def adopt(self, worklist: Worklist | None) -> None:
+        """Judge the first case of a worklist, which is in the window already; None: no case."""
+        self.leaving.emit()
+        self.engine.forget(_READ, _CASE, _AHEAD)
+        self.worklist, self._verdicts, self._ahead = worklist, None, {}
+        self.at = 0 if worklist is not None and self._read_verdicts() else -1
+        self.changed.emit()
+
+    def know(self, verdicts: Iterable[Verdict]) -> None:
+        """Show what this reader said of the open case elsewhere, where nothing was said here."""
+        if self._verdicts is not None:
+            self._verdicts.know(verdicts)
+            self.changed.emit()
+
+    def said(self) -> list[Verdict]:
+        """All that this reader said of the open case."""
+        if self._verdicts is None or self.case is None:
+            return []
+        return list(self._verdicts.of_case(self.case.name).values())
 
     def set_reader(self, name: str) -> bool:
         """Judge under another name; False, and a message, when it cannot be one."""

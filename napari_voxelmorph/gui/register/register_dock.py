@@ -7,7 +7,6 @@ from typing import Any
 
 from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import (
-    QPushButton,
     QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
@@ -32,7 +31,8 @@ from napari_voxelmorph.gui.register.run_controls import RunControls
 from napari_voxelmorph.gui.register.runner import Runner
 from napari_voxelmorph.gui.register.spread_result import SpreadResult
 from napari_voxelmorph.gui.register.view_section import ViewSection
-from napari_voxelmorph.gui.section import Section, WrappingLabel, scrolling
+from napari_voxelmorph.gui.register.welcome import WelcomePage
+from napari_voxelmorph.gui.section import Section, scrolling
 from napari_voxelmorph.gui.views.spread_row import SpreadRow
 from napari_voxelmorph.gui.views.spread_work import SpreadWork
 from napari_voxelmorph.gui.views.views import PairView
@@ -42,13 +42,6 @@ _LAID_OUT_MS = 200
 _STRIP_MS = 60
 #: So long after a result has come, other docks may still take room from this one (seconds).
 _SETTLES = 5.0
-_WELCOME = (
-    "Choose two scans, press Register, and judge the result by eye.\n\n"
-    "The moving image is brought onto the fixed one. Nothing is changed in your files, and the "
-    "images may differ in size, spacing and orientation."
-)
-
-_SAMPLE = "Load sample pair"
 
 
 class RegisterDock(QWidget):
@@ -70,9 +63,7 @@ class RegisterDock(QWidget):
         self.opening = Opening(self.viewer, self.inputs, self.engine, self)
         self.models = ModelOffer(self)
         self.runner = Runner(self)
-        self.landmarks = LandmarkUse(
-            self.viewer, self.inputs, self.method, self.runner.present
-        )
+        self.landmarks = LandmarkUse(self.viewer, self.inputs, self.method, self.runner.present)
         self.spread = SpreadWork(self.pair_view, self.engine, self.runner.masks)
         view_section = ViewSection(self.pair_view)
         view_section.below_overlays.addWidget(SpreadRow(self.pair_view, self.spread))
@@ -120,7 +111,8 @@ class RegisterDock(QWidget):
         self.scroll_area = scrolling(inner)
         self.pages = QStackedWidget()
         self.pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        self.pages.addWidget(self._welcome_page())
+        self.welcome = WelcomePage()
+        self.pages.addWidget(self.welcome)
         self.pages.addWidget(self.scroll_area)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -129,32 +121,10 @@ class RegisterDock(QWidget):
         outer.addLayout(_with_margins(self.message))
         outer.addWidget(self.controls)
 
-    def _welcome_page(self) -> QWidget:
-        page = QWidget()
-        column = QVBoxLayout(page)
-        column.setContentsMargins(16, 24, 16, 16)
-        column.setSpacing(10)
-        self.sample_button = QPushButton(_SAMPLE)
-        self.sample_button.setToolTip("Two brain scans that the plugin makes itself; no download")
-        self.open_button = QPushButton("Open two images…")
-        self.open_button.setToolTip("First the moving one, then the fixed one")
-        self.session_button = QPushButton("Open a session…")
-        self.session_button.setToolTip("The folder of a saved result, with all that was seen")
-        buttons = (self.sample_button, self.open_button, self.session_button)
-        for button in buttons:
-            button.setMinimumHeight(34)
-        for widget in (WrappingLabel(_WELCOME), *buttons):
-            column.addWidget(widget)
-        hint = WrappingLabel("Or drop files into the window. For research use, not for diagnosis.")
-        hint.setEnabled(False)
-        column.addWidget(hint)
-        column.addStretch(1)
-        return page
-
     def _connect(self) -> None:
-        self.sample_button.clicked.connect(lambda: self.opening.sample())
-        self.open_button.clicked.connect(lambda: self.opening.ask_two())
-        self.session_button.clicked.connect(lambda: self.opening.ask_session())
+        self.welcome.sample_asked.connect(self.opening.sample)
+        self.welcome.open_asked.connect(self.opening.ask_two)
+        self.welcome.session_asked.connect(self.opening.ask_session)
         self.inputs.open_asked.connect(self.opening.ask_for)
         self.opening.failed.connect(lambda text, more: self.message.show_text("error", text, more))
         self.opening.working.connect(self._on_opening)
@@ -226,20 +196,13 @@ class RegisterDock(QWidget):
 
     def _on_opening(self, text: str) -> None:
         self.message.clear()
-        self._enable_welcome(False)
-        if self.pages.currentIndex() == 0:
-            self.sample_button.setText(text)
-        else:
+        self.welcome.show_work(text)
+        if self.pages.currentIndex() != 0:
             self.viewer.status = text
 
     def _on_opening_ended(self) -> None:
-        self._enable_welcome(True)
-        self.sample_button.setText(_SAMPLE)
+        self.welcome.show_work("")
         self.viewer.status = "Ready"
-
-    def _enable_welcome(self, enabled: bool) -> None:
-        for button in (self.sample_button, self.open_button, self.session_button):
-            button.setEnabled(enabled)
 
     def _on_opened(self, roles: list[str]) -> None:
         self.refresh()

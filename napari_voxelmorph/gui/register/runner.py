@@ -7,8 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.gui.background.announcement import Announcement
 from napari_voxelmorph.gui.background.engine_thread import Busy
@@ -17,18 +15,18 @@ from napari_voxelmorph.gui.background.pace import Pace, canvas_of, unpainted
 from napari_voxelmorph.gui.background.preloading import is_loaded
 from napari_voxelmorph.gui.background.turns import Pieces, Turns
 from napari_voxelmorph.gui.files.file_jobs import save_as
-from napari_voxelmorph.gui.files.sessions import layer_of
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.register.chosen_pair import as_placed, chosen_pair
 from napari_voxelmorph.gui.register.history import History
 from napari_voxelmorph.gui.register.jobs import Outcome, Pair, RegistrationJobs
 from napari_voxelmorph.gui.register.present import present_of
+from napari_voxelmorph.gui.register.reopening import choose_inputs, reopen, session_now
 from napari_voxelmorph.gui.views.closer_look import CloserLook
 from napari_voxelmorph.gui.views.shown_pair import ShownPair, same_images
 
 if TYPE_CHECKING:
+    from napari_voxelmorph.engine.files.session import Session
     from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
-    from napari_voxelmorph.engine.result import Registration
     from napari_voxelmorph.gui.register.register_dock import RegisterDock
 
 #: Loaded with the engine, and needed for the first picture of a pair.
@@ -55,6 +53,7 @@ class Runner:
         self.present.set(view=dock.pair_view)
         self.present.tuned.connect(self.take_over)
         self.warm_up, self.check = self._closer_look.warm_up, self._closer_look.check
+        self.measure = self._closer_look.measure
 
     # The run ----------------------------------------------------------------------------
 
@@ -211,16 +210,11 @@ class Runner:
         self.history.add_tuned(outcome)
         self._show_present(outcome.pair)
 
-    def adopt(self, registration: Registration) -> None:
-        """Take over a saved result whose images have just been opened."""
-        if self._engine.busy:
-            return
-        for role in ("moving", "fixed"):
-            self._dock.inputs.choose(role, layer_of(registration, role, self._dock.viewer.layers))
-        start = np.eye(registration.ndim + 1)
-        pair = Pair(registration.moving, registration.fixed)
-        self.take_up(Outcome(registration, pair, start))
-        self._dock.show_result()
+    def adopt(self, session: Session) -> None:
+        """Take over a session whose layers have just come."""
+        if not self._engine.busy:
+            reopen(self._dock, session, choose_inputs(self._dock, session))
+            self._dock.show_result()
 
     def take_up(self, outcome: Outcome) -> None:
         """Show a result that was made elsewhere as the present one; not while one is made here."""
@@ -230,10 +224,12 @@ class Runner:
 
     def save(self, kind: str, path: str) -> None:
         """Write the present result in the engine thread."""
-        if self.history.present is None:
+        outcome = self.history.present
+        if outcome is None:
             return
+        what = session_now(self._dock, outcome) if kind == "session" else outcome.registration
         self._engine.submit(
-            save_as(kind, self.history.present.registration, path),
+            save_as(kind, what, path),
             lane="save",
             on_done=lambda where: self._dock.message.show_text("done", f"Saved in {where}"),
             on_error=self._show_error,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QMenu, QWidget
 
+from napari_voxelmorph.gui.files.places import begin_in, remember_place
+
 if TYPE_CHECKING:
     from napari_voxelmorph.gui.register.jobs import Outcome
 
@@ -59,8 +61,10 @@ class SaveMenu(QMenu):
             "dicom": ("moved_dicom", ""),
         }[kind]
         title = "Name of a new folder" if not kinds else "Save the moved image"
-        path, _ = QFileDialog.getSaveFileName(self.parentWidget(), title, name, kinds)
+        start = begin_in(name, sessions=kind == "session")
+        path, _ = QFileDialog.getSaveFileName(self.parentWidget(), title, start, kinds)
         if path:
+            remember_place(path)
             self.asked.emit(kind, path)
 
     def _ask_transform(self, kind: str) -> None:
@@ -73,10 +77,11 @@ class SaveMenu(QMenu):
         }
         title = f"Save the {'inverse ' if kind == 'inverse' else ''}transform"
         path, chosen = QFileDialog.getSaveFileName(
-            self.parentWidget(), title, kind, ";;".join(filters)
+            self.parentWidget(), title, begin_in(kind), ";;".join(filters)
         )
         if not path:
             return
+        remember_place(path)
         known = filters.get(chosen, FORMATS["itk"])
         if not path.lower().endswith(tuple(s.lower() for s in known.suffixes)):
             path += known.suffixes[0]

@@ -54,6 +54,7 @@ class ModeSettings(QStackedWidget):
         settings = self.view.settings
         self.setCurrentIndex(MODES.index(self.view.mode))
         for widget, value in (
+            (self.fade, round(_faded(self.view) * _STEPS)),
             (self.swipe, round(settings.swipe * _STEPS)),
             (self.checker, settings.checker_size),
             (self.flicker, settings.flicker_interval),
@@ -64,6 +65,14 @@ class ModeSettings(QStackedWidget):
 
     def _on_set(self, **settings: Any) -> None:
         self.view.configure(**settings)
+
+
+def _faded(view: PairView) -> float:
+    """What `PairView.fade` was given, by the opacities that came of it."""
+    fixed, moved = (view.stack.get(role) for role in ("fixed", "moved"))
+    if fixed is None or moved is None:
+        return 0.5
+    return float(1 - fixed.opacity / 2 if fixed.opacity < 1 else moved.opacity / 2)
 
 
 def millimetres(low: float, high: float, tip: str) -> QDoubleSpinBox:

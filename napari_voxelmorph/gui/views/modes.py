@@ -151,6 +151,10 @@ class ModeSwitch:
                 # Tiled with the letter at the top; in a corner the two would overlap.
                 layer.name_overlay.position = "top_center"
 
+    def own_colour(self, role: str) -> Any:
+        """The colours of an image that is shown in grey for now; None where it has its own."""
+        return self._colours.get(role)
+
     def _colour(self, grey: bool) -> None:
         """Grey for looking at one image at a time; the user's own colours come back after."""
         for role in ("fixed", "moved"):
