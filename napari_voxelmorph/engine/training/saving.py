@@ -40,13 +40,22 @@ def card_of(
         name,
         architecture,
         space,
-        description=f"Trained from {config.network}, compared by {config.similarity}.",
+        description=_purpose(data),
         domain=str(data.get("domain", "")),
         licence=str(data.get("licence", "")),
         training=training,
         scores=scores,
         profile=profile,
     )
+
+
+def _purpose(data: dict[str, Any]) -> str:
+    """What the model is for, as far as the data tell; whoever saves it may say it better."""
+    counts = data.get("counts")
+    count = counts.get("train") if isinstance(counts, dict) else None
+    pairs = f", {data['pairs']}" if isinstance(data.get("pairs"), str) else ""
+    like = f" like the {count} that it learned from" if count else ""
+    return f"Registers scans{like}{pairs}."
 
 
 def scores_of(validation: Validation | None) -> dict[str, float]:

@@ -80,6 +80,10 @@ def thinned(x: Array, y: Array, low: float, high: float, columns: int) -> tuple[
     return np.repeat(x[starts], 2), ends.ravel()
 
 
+#: Least height of an axis, as a share of the values on it.
+_LEAST_SPAN = 0.005
+
+
 def value_range(values: list[Array]) -> tuple[float, float]:
     """Least and largest of all, without the wildest hundredth of many (first steps, outliers)."""
     lows, highs = [], []
@@ -96,10 +100,13 @@ def value_range(values: list[Array]) -> tuple[float, float]:
     if not lows:
         return 0.0, 1.0
     low, high = min(lows), max(highs)
-    if high - low < 1e-9 * max(1.0, abs(high)):
-        room = max(abs(high), 1e-3) * 0.05
+    largest = max(abs(low), abs(high))
+    if high - low < 1e-9 * max(1.0, largest):
+        room = max(largest, 1e-3) * 0.05
         return low - room, high + room
-    return low, high
+    # Numbers of four digits must tell the ticks apart, and noise is not to look like a change.
+    room = max(0.0, _LEAST_SPAN * largest - (high - low)) / 2
+    return low - room, high + room
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:

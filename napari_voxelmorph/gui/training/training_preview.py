@@ -58,6 +58,7 @@ class PreviewMaker:
         now = time.monotonic()
         if not self.wanted.is_set() or now < self._next or step.step == self._step:
             return None
+        first = self._pair is None
         if self._pair is None:
             held_out = self.source.validation_count > 0
             self._sample = self.source.validation(0) if held_out else self.source.draw(0)
@@ -66,7 +67,9 @@ class PreviewMaker:
         found = registered(step.snapshot(), self._sample, self._pair)
         self._step = step.step
         cost = time.monotonic() - now
-        self._next = time.monotonic() + max(_BETWEEN, cost * (1 / _SHARE - 1))
+        # The first one also compiles the kernels: by its cost the next would be a minute away.
+        wait = 0.0 if first else cost * (1 / _SHARE - 1)
+        self._next = time.monotonic() + max(_BETWEEN, wait)
         return Picture(self._pair, found, step.step)
 
 

@@ -9,7 +9,14 @@ import pytest
 
 from napari_voxelmorph.gui.charts.chart import Chart
 from napari_voxelmorph.gui.charts.chart_series import Series
-from napari_voxelmorph.gui.charts.curve_points import Points, in_short, log_ticks, thinned, ticks
+from napari_voxelmorph.gui.charts.curve_points import (
+    Points,
+    in_short,
+    log_ticks,
+    thinned,
+    ticks,
+    value_range,
+)
 
 
 def test_the_running_mean_weighs_recent_points_more_and_leaves_nan_out():
@@ -87,6 +94,15 @@ def test_neighbours_on_an_axis_are_told_apart(low, high):
     words = [in_short(v, places[1] - places[0]) for v in places]
     assert len(set(words)) == len(words) and max(map(len, words)) <= 6
     np.testing.assert_allclose([float(w.replace("k", "e3")) for w in words], places, atol=1e-9)
+
+
+def test_an_axis_does_not_blow_up_noise():
+    low, high = value_range([np.array([0.7771, 0.7772, 0.7775])])
+    assert low < 0.7771 and high > 0.7775
+    places = ticks(low, high, 5)
+    words = [in_short(v, places[1] - places[0]) for v in places]
+    assert len(set(words)) == len(words) > 1 and max(map(len, words)) <= 6
+    assert value_range([np.array([0.5, 0.8])]) == (0.5, 0.8)
 
 
 @pytest.fixture
