@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_voxelmorph.cli.progress import duration
 from napari_voxelmorph.cli.results import write_json
-from napari_voxelmorph.engine.errors import OutputError
+from napari_voxelmorph.engine.files.writing import writing
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,12 @@ def write_table(
     folder: Path, rows: list[Row], means: dict[str, float | None], story: dict[str, Any]
 ) -> None:
     """Write `results.csv` and `results.json`; `OutputError` when that fails."""
-    path = folder / "results.csv"
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(asdict(rows[0])))
-            writer.writeheader()
-            writer.writerows(map(asdict, rows))
-    except OSError as error:
-        raise OutputError(f"Could not write “{path}”: {error.strerror or error}.") from error
+    with (
+        writing(folder / "results.csv") as path,
+        path.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, list(asdict(rows[0])))
+        writer.writeheader()
+        writer.writerows(map(asdict, rows))
     values = {**story, "mean": means, "pairs": [asdict(row) for row in rows]}
     write_json(values, folder / "results.json")

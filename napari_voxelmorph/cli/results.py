@@ -22,7 +22,9 @@ from napari_voxelmorph.cli.progress import duration
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.config import NOTHING_FOUND
 from napari_voxelmorph.engine.errors import OutputError
+from napari_voxelmorph.engine.files.exchange import exchange
 from napari_voxelmorph.engine.files.landmarks import save_landmarks
+from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.registration import Registration
 from napari_voxelmorph.engine.report.findings import Findings, Stages, find
@@ -109,6 +111,8 @@ def all_together(folder: Path) -> Iterator[Path]:
         for new in sorted(stage.iterdir()):
             target = folder / new.name
             if target.is_dir():
+                if exchange(new, target):
+                    continue
                 os.replace(target, stage / f"former-{new.name}")
             os.replace(new, target)
     except OutputError as error:
@@ -173,11 +177,10 @@ def _write_all(
 
 
 def write_json(report: dict[str, Any], path: Path) -> None:
-    """Write JSON that any parser reads (no NaN)."""
-    try:
-        path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"Could not write “{path}”: {error.strerror or error}.") from error
+    """Write JSON that any parser reads (no NaN); `OutputError` when that fails."""
+    with writing(path) as temporary:
+        text = json.dumps(report, indent=2, allow_nan=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def summary_of(result: Registration, found: Findings, written: dict[str, Path]) -> str:
@@ -190,7 +193,8 @@ def summary_of(result: Registration, found: Findings, written: dict[str, Path]) 
     if found.dice is not None:
         lines.append(_row("Dice, mean", _stages(found.dice, "{:.3f}")))
     if found.landmark_error_mm is not None:
-        lines.append(_row("Landmark error", _stages(found.landmark_error_mm, "{:.2f} mm")))
+        what = f"Landmark error, {found.landmark_words}"
+        lines.append(_row(what, _stages(found.landmark_error_mm, "{:.2f} mm")))
     for words, key, form in (
         ("Largest displacement, affine apart", "max_displacement_mm", "{:.1f} mm"),
         ("Folded volume (NDV)", "ndv_percent", "{:.4f} %"),

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.apply.items import Item, Kind, PointList, kind_of
-from napari_voxelmorph.engine.errors import InputError
+from napari_voxelmorph.engine.errors import InputError, NotEnoughMemoryError
 from napari_voxelmorph.engine.files.coarse import coarsened
 from napari_voxelmorph.engine.files.dicom_segmentation import save_segmentation
 from napari_voxelmorph.engine.files.dicom_writing import save_dicom
 from napari_voxelmorph.engine.files.images import load, save
 from napari_voxelmorph.engine.files.landmarks import load_landmarks, save_landmarks
+from napari_voxelmorph.engine.files.reading import fits_memory
 from napari_voxelmorph.engine.files.series import is_series, load_series, save_series
 from napari_voxelmorph.engine.files.surfaces import move_surface
 from napari_voxelmorph.engine.geometry.volume import Volume
@@ -26,6 +27,8 @@ from napari_voxelmorph.engine.steps import Clock
 
 #: "majority": each label linear, the largest share wins.
 MODES = ("linear", "nearest", "cubic", "majority")
+#: Of a result, per voxel: as float32, and packed.
+_BYTES = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +139,17 @@ def _target(registration: Registration, way: Way) -> Volume:
     return way.grid or (registration.moving if way.inverse else registration.fixed)
 
 
+def _check_room(grid: Volume) -> None:
+    """The grid may come from a transform file alone, and any number may stand there."""
+    need = int(np.prod(grid.shape, dtype=object)) * _BYTES
+    if not fits_memory(need):
+        shape = " x ".join(f"{n:,}" for n in grid.shape)
+        raise NotEnoughMemoryError(
+            f"The results would have the grid of “{grid.name}”, {shape} voxels, and need "
+            f"{need / 1e9:.3g} GB of memory. Name another grid (--onto)."
+        )
+
+
 def _write(
     registration: Registration, warp: Registration, volume: Volume, item: Item, way: Way
 ) -> None:
@@ -155,6 +169,7 @@ def _array(warp: Registration, volume: Volume, way: Way) -> NDArray[Any]:
     """The voxels of `volume` on the target grid; `warp` is the registration put onto it."""
     if volume.ndim != warp.ndim:
         raise InputError(f"“{volume.name}” is {volume.ndim}-D and the transform is {warp.ndim}-D.")
+    _check_room(_target(warp, way))
     inverse = way.inverse or way.grid is not None
     if way.mode == "majority":
         if volume.kind != "labels":

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from napari_voxelmorph.engine.errors import OutputError, VoxelMorphError
+from napari_voxelmorph.engine.files.exchange import exchange
 
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -110,14 +111,7 @@ def folder_writing(folder: str | os.PathLike[str], index: str) -> Iterator[Path]
         yield temporary
         for path in temporary.iterdir():
             flush(path)
-        if target.exists():
-            os.replace(target, former)
-        try:
-            os.replace(temporary, target)
-        except OSError:
-            if former.exists():
-                os.replace(former, target)
-            raise
+        _put_in_place(temporary, target, former)
     except (VoxelMorphError, MemoryError):
         raise
     except Exception as error:
@@ -126,6 +120,20 @@ def folder_writing(folder: str | os.PathLike[str], index: str) -> Iterator[Path]
         shutil.rmtree(temporary, ignore_errors=True)
         if target.exists():
             shutil.rmtree(former, ignore_errors=True)
+
+
+def _put_in_place(new: Path, target: Path, former: Path) -> None:
+    """Give `new` the name of `target`; what was there is then called `new` or `former`."""
+    if target.exists():
+        if exchange(new, target):
+            return
+        os.replace(target, former)  # a process that is killed here leaves no folder of that name
+    try:
+        os.replace(new, target)
+    except OSError:
+        if former.exists():
+            os.replace(former, target)
+        raise
 
 
 def _check_folder(target: Path, index: str) -> None:

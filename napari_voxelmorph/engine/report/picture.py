@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from napari_voxelmorph.engine.errors import OutputError
+from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.report.colors import Picture
 from napari_voxelmorph.engine.report.findings import Findings, Stages
 from napari_voxelmorph.engine.report.page import FAINT, Page
@@ -59,10 +59,8 @@ def save_report(
     OutputError
         When the file cannot be written.
     """
-    try:
-        draw_report(registration, findings).save(path)
-    except OSError as error:
-        raise OutputError(f"Could not write “{path}”: {error.strerror or error}.") from error
+    with writing(path) as temporary:
+        draw_report(registration, findings).save(temporary)
 
 
 def _head(page: Page, registration: Registration) -> None:
@@ -125,9 +123,9 @@ def _rows(registration: Registration, findings: Findings) -> tuple[Rows, Rows]:
         count = len(findings.dice_per_label)
         changes.append((f"Dice, mean of {count} structures", *_stages(findings.dice, "{:.3f}")))
     if findings.landmark_error_mm is not None:
-        count = len(findings.landmark_errors_mm)
+        words = findings.landmark_words
         changes.append(
-            (f"Landmark error, {count} points", *_stages(findings.landmark_error_mm, "{:.2f} mm"))
+            (f"Landmark error, {words}", *_stages(findings.landmark_error_mm, "{:.2f} mm"))
         )
     facts: Rows = [("", "", "", "")]
     for words, key, form in (

@@ -131,6 +131,21 @@ def test_a_vertex_lands_on_the_same_anatomy(pair, tmp_path):
     assert np.abs(error).mean() < 0.3 * np.abs(unmoved).mean()
 
 
+def test_a_grid_of_terabytes_in_a_small_file_is_refused(pair, tmp_path):
+    """An .lta is a text, and may say anything of its grids; points need none."""
+    save_transform(pair.result, tmp_path / "a.lta", "lta")
+    text = (tmp_path / "a.lta").read_text()
+    shape = "volume = {} {} {}".format(*pair.result.fixed.shape)
+    assert shape in text
+    (tmp_path / "a.lta").write_text(text.replace(shape, "volume = 30000 30000 30000"))
+    registration = read_transform(tmp_path / "a.lta")
+    with pytest.raises(NotEnoughMemoryError, match=r"30,000 x 30,000 x 30,000.*--onto"):
+        run(registration, [Item(pair.result.moving, tmp_path / "moved.nii.gz")])
+    save_landmarks(pair.points, tmp_path / "points.csv")
+    run(registration, [Item(tmp_path / "points.csv", tmp_path / "moved.csv")])
+    assert not (tmp_path / "moved.nii.gz").exists() and (tmp_path / "moved.csv").exists()
+
+
 @pytest.mark.parametrize("inverse", [False, True])
 def test_onto_any_grid(pair, tmp_path, inverse):
     """A grid of its own: what scipy finds at the mapped points."""

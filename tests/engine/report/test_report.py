@@ -122,7 +122,7 @@ def test_page_and_summary(
     text = json.dumps(summarize(result, found, {"moved": "moved.nii.gz"}), allow_nan=False)
     assert json.loads(text)["findings"]["dice"]["after"] == pytest.approx(found.dice.after)
     save_report(result, tmp_path / "report.png", found)
-    with pytest.raises(OutputError, match="Could not write"):
+    with pytest.raises(OutputError, match="does not exist"):
         save_report(result, tmp_path / "no such folder" / "report.png")
 
 
