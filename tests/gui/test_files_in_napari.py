@@ -9,7 +9,9 @@ from npe2 import PluginManifest, io_utils
 
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.result import Registration
+from napari_voxelmorph.gui.background.engine_thread import engine_thread_of
 from napari_voxelmorph.gui.files import readers
+from napari_voxelmorph.gui.register.present import present_of
 from napari_voxelmorph.gui.views.display import KEY, layer_from_volume, volume_from_layer
 
 NAME = "napari-voxelmorph"
@@ -109,3 +111,23 @@ def test_opened_sessions_show_in_the_dock(empty_window, qtbot, tmp_path, pair_2d
     qtbot.waitUntil(lambda: dock.pair_view.registration is not None)
     assert dock.inputs.layer("fixed").name == dock.pair_view.registration.fixed.name
     assert dock.inputs.layer("moving") is not None
+
+
+@pytest.mark.parametrize("dropped", ["", "session.json"])
+def test_napari_opens_a_session_together_with_its_dock(
+    manager, make_napari_viewer, qtbot, jobs, tmp_path, pair_2d, dropped
+):
+    registration = Registration(pair_2d.fixed, pair_2d.moving, np.eye(3))
+    files.save_session(registration, tmp_path / "result")
+    viewer = make_napari_viewer()
+    place = tmp_path / "result" / dropped
+    if dropped:
+        viewer.window._qt_viewer._qt_open([str(place)], stack=False)
+    else:
+        viewer.open(str(place), plugin=NAME)
+    present = present_of(viewer)
+    qtbot.waitUntil(lambda: present.outcome is not None)
+    shown = present.view.registration
+    np.testing.assert_array_equal(shown.fixed.data, pair_2d.fixed.data)
+    assert len(viewer.window.dock_widgets) == 1
+    assert engine_thread_of(viewer).close(60)

@@ -90,6 +90,8 @@ def test_napari_shows_the_page_and_what_is_set_there_counts(
     assert preferences.current() == Preferences(device="cpu", memory_gb=6.0)
     dialog.reject()  # Cancel puts napari's values back, and ours with them
     assert preferences.current() == Preferences(memory_gb=12.5)
+    page.reset()  # Restore defaults
+    assert preferences.current() == Preferences()
 
 
 def test_whoever_changed_last_is_followed(page: Any, make_napari_viewer: Any) -> None:

@@ -16,6 +16,7 @@ from napari_voxelmorph.engine.files.session_window import Look
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.gui.files import readers
 from napari_voxelmorph.gui.register.jobs import Outcome, Pair, measured
+from napari_voxelmorph.gui.register.session_parts import session_parts_of
 from napari_voxelmorph.gui.views.window_view import seen
 
 WAIT = 60
@@ -119,13 +120,12 @@ def by_file_dialog(dock: Any, folder: Any) -> None:
 
 def opened(qtbot: Any, dock: Any, folder: Any, how: Any = by_button) -> None:
     """Open a session in a window from which all else was taken away."""
-    before = dock.runner.history.present
+    parts = session_parts_of(dock.viewer)
+    before = parts.opened
     dock.viewer.layers.clear()
     dock.message.clear()
     how(dock, folder)
-    qtbot.waitUntil(
-        lambda: dock.runner.history.present not in (None, before) or dock.message.kind == "error"
-    )
+    qtbot.waitUntil(lambda: parts.opened is not before or dock.message.kind == "error")
 
 
 def check_same(state: Any, dock: Any) -> None:
