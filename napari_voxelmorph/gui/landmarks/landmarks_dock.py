@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QFileDialog,
-    QHBoxLayout,
-    QHeaderView,
-    QPushButton,
-    QSizePolicy,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_voxelmorph.engine.errors import VoxelMorphError
 from napari_voxelmorph.gui.background.farewell import when_destroyed
+from napari_voxelmorph.gui.landmarks.giving import Giving, used_in
+from napari_voxelmorph.gui.landmarks.landmark_buttons import (
+    LandmarkButtons,
+    ask_name,
+    ask_two_lists,
+    use_box,
+)
+from napari_voxelmorph.gui.landmarks.landmark_table import LandmarkTable
+from napari_voxelmorph.gui.landmarks.landmark_words import (
+    FIXED,
+    MOVING,
+    NO_PAIR,
+    NO_SPREAD,
+    OFF,
+    OTHER_SCANS,
+    summary,
+    use_words,
+)
+from napari_voxelmorph.gui.landmarks.measuring import NOTHING, Distances, distances
 from napari_voxelmorph.gui.landmarks.pairs import Landmarks, Point
 from napari_voxelmorph.gui.landmarks.placing import Placing
 from napari_voxelmorph.gui.message import Message
@@ -32,18 +38,10 @@ from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.qa.looking import Looking
 from napari_voxelmorph.gui.register.present import present_of
 from napari_voxelmorph.gui.section import WrappingLabel
+from napari_voxelmorph.gui.views.shown_pair import same_volume
 
-_NO_PAIR = (
-    "Landmarks are pairs of points that mark the same place in both scans; their distance is the "
-    "most direct measure of a registration.\n\nShow or register a pair in the Register dock first."
-)
-_OFF = (
-    "Press “Place pairs”, then click the same place in the fixed and in the moved image, in turn."
-)
-_FIXED = "Click a point of the FIXED image (magenta)."
-_MOVING = "Now click the same place in the MOVED image (green). Undo takes the fixed point back."
-_HEAD = ("Pair", "before mm", "after mm")
-_KINDS = "Landmarks (*.csv *.txt *.tsv *.fcsv *.pts);;All files (*)"
+if TYPE_CHECKING:
+    from napari_voxelmorph.engine.result import Registration
 
 
 class LandmarksDock(QWidget):
@@ -57,8 +55,13 @@ class LandmarksDock(QWidget):
         self.placing = Placing(self.viewer, self._on_point)
         self._looking = Looking(self.viewer)
         self._view: Any = None
-        self._scene: Any = None
-        self.words, self.summary = WrappingLabel(_NO_PAIR), WrappingLabel()
+        #: What is in view; and the last that was: while a run begins there may be nothing.
+        self._scene: Registration | None = None
+        self._scans: Registration | None = None
+        self.giving = Giving(self.present)
+        self.words, self.summary = WrappingLabel(NO_PAIR), WrappingLabel()
+        self.use_words = WrappingLabel()
+        self.use_words.setEnabled(False)
         self.message = Message()
         self._build()
         self.present.changed.connect(self.refresh)
@@ -71,42 +74,27 @@ class LandmarksDock(QWidget):
 
     def _build(self) -> None:
         self.setMinimumWidth(320)
-        self.place = QPushButton("Place pairs")
-        self.place.setCheckable(True)
-        self.undo = QPushButton("Undo")
-        self.remove = QPushButton("Remove")
-        self.load = QPushButton("Open…")
-        self.save = QPushButton("Save…")
-        for button, help in (
-            (self.place, "Clicks on the canvas place points, until it is pressed again"),
-            (self.undo, "Take the last point back"),
-            (self.remove, "Remove the selected pairs"),
-            (self.load, "Two lists of points: of the fixed scan, then of the moving scan"),
-            (self.save, "Two CSV files, NAME_fixed and NAME_moving, world RAS mm"),
-        ):
-            button.setToolTip(help)
-            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.table = QTableWidget(0, len(_HEAD))
-        self.table.setHorizontalHeaderLabels(_HEAD)
-        self.table.verticalHeader().hide()
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.buttons = LandmarkButtons()
+        self.place, self.undo = self.buttons.place, self.buttons.undo
+        self.remove, self.save, self.load = (
+            self.buttons.remove, self.buttons.save, self.buttons.load
+        )  # fmt: skip
+        self.use = use_box()
+        self.table = LandmarkTable()
         column = QVBoxLayout(self)
         column.addWidget(self.words)
         column.addWidget(self.message)
-        for line in ((self.place, self.undo, self.remove), (self.load, self.save)):
-            row = QHBoxLayout()
-            for button in line:
-                row.addWidget(button, 1)
-            column.addLayout(row)
+        column.addWidget(self.buttons)
         column.addWidget(self.summary)
         column.addWidget(self.table, 1)
+        column.addWidget(self.use)
+        column.addWidget(self.use_words)
         self.place.toggled.connect(self._on_place)
         self.undo.clicked.connect(self._on_undo)
         self.remove.clicked.connect(self._on_remove)
         self.load.clicked.connect(lambda: self._ask_load())
         self.save.clicked.connect(lambda: self._ask_save())
+        self.use.clicked.connect(self._on_use)
         self.table.cellClicked.connect(self._fly)
 
     # What is shown --------------------------------------------------------------------------
@@ -121,9 +109,11 @@ class LandmarksDock(QWidget):
                 view.changed.connect(self.refresh)
             self._view = view
         result = view.layers.scene.registration if view is not None and view.has_pair else None
-        if result is None or (self._scene is not None and not _same_scans(result, self._scene)):
+        if view is None or not _same_scans(result, self._scans):
             self.landmarks = Landmarks()  # they belong to another pair
+            self.giving.take_back()
         self._scene = result
+        self._scans = self._scans if result is None else result
         if view is None:
             self.placing.forget()  # the window may be closing: its layers are not touched
         self.placing.show(result, self.landmarks)
@@ -138,45 +128,38 @@ class LandmarksDock(QWidget):
             button.setEnabled(result is not None)
         self.undo.setEnabled(bool(items))
         self.remove.setEnabled(bool(items))
-        before, after = self.errors()
-        self.save.setEnabled(len(after) > 0)
-        self.table.setRowCount(len(items))
-        for n, item in enumerate(items):
-            texts = [item.name, "…", "…"]
-            if n < len(after):
-                texts = [item.name, f"{before[n]:.2f}", f"{after[n]:.2f}"]
-            for at, text in enumerate(texts):
-                cell = QTableWidgetItem(text)
-                if at:
-                    cell.setTextAlignment(
-                        Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                    )
-                self.table.setItem(n, at, cell)
-        self.summary.setText(_summary(before, after))
+        found = self.errors()
+        count = len(found.after)
+        self.save.setEnabled(count > 0)
+        self.table.show_pairs(items, found)
+        used = 0
+        if result is not None and count:
+            used = used_in(self.landmarks.complete()[0], result)
+        told = summary(found, used)
+        if count and found.predicted is None:
+            told = f"{told} {NO_SPREAD}"
+        self.summary.setText(told)
+        self.use.setEnabled(count > 0)
+        self.use.setVisible(result is not None)
+        self.use_words.setVisible(result is not None)
+        self.use.setChecked(self.giving.used)
+        self.use_words.setText(use_words(self.giving.used, count))
 
     def _advice(self) -> str:
         if self._scene is None:
-            return _NO_PAIR
+            return NO_PAIR
         if not self.placing.on:
-            return _OFF
-        return _MOVING if self.landmarks.waiting else _FIXED
+            return OFF
+        return MOVING if self.landmarks.waiting else FIXED
 
-    def errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Distance (mm) of each whole pair before registration and now."""
-        from napari_voxelmorph.engine.evaluation.metrics import target_registration_error
-
+    def errors(self) -> Distances:
+        """Distances (mm) of each whole pair, and what the spread of the result predicts."""
         fixed, moving, _ = self.landmarks.complete()
         result, outcome = self._scene, self.present.outcome
-        if result is None or not len(fixed):
-            return np.zeros(0), np.zeros(0)
-        start = np.eye(result.ndim + 1) if outcome is None else outcome.start
-        if outcome is None:
-            start = result.affine
-        before = replace(result, affine=start, field=None)
-        return (
-            target_registration_error(before, fixed, moving),
-            target_registration_error(result, fixed, moving),
-        )
+        if result is None:
+            return NOTHING
+        start = result.affine if outcome is None else outcome.start
+        return distances(result, start, fixed, moving, self._view.spreads.of(result))
 
     # What is done -----------------------------------------------------------------------------
 
@@ -186,19 +169,32 @@ class LandmarksDock(QWidget):
 
     def _on_point(self, fixed: Point, moving: Point) -> None:
         self.landmarks.place(fixed, moving)
+        self._on_pairs()
+
+    def _on_pairs(self) -> None:
+        """The pairs are other ones: draw, measure, and pass them on where they are used."""
         self.placing.show(self._scene, self.landmarks)
+        if self.giving.wanted:
+            self.giving.give(self._scene, self.landmarks)
+        self._show()
+
+    def _on_use(self, on: bool) -> None:
+        self.message.clear()
+        if not on:
+            self.giving.take_back()
+        else:
+            self.giving.give(self._scene, self.landmarks)
+            if not self.giving.wanted:
+                self.message.show_text("warning", OTHER_SCANS)
         self._show()
 
     def _on_undo(self) -> None:
         self.landmarks.undo()
-        self.placing.show(self._scene, self.landmarks)
-        self._show()
+        self._on_pairs()
 
     def _on_remove(self) -> None:
-        chosen = sorted({index.row() for index in self.table.selectedIndexes()})
-        self.landmarks.remove(chosen)
-        self.placing.show(self._scene, self.landmarks)
-        self._show()
+        self.landmarks.remove(self.table.chosen())
+        self._on_pairs()
 
     def _fly(self, row: int, _: int = 0) -> None:
         if self._scene is None or row >= len(self.landmarks.items):
@@ -210,33 +206,26 @@ class LandmarksDock(QWidget):
         self._looking.fly_to(tuple(int(v) for v in voxel))
 
     def _ask_load(self) -> None:
-        fixed, _ = QFileDialog.getOpenFileName(self, "Landmarks of the FIXED scan", "", _KINDS)
-        moving = (
-            fixed
-            and QFileDialog.getOpenFileName(
-                self, "Landmarks of the MOVING scan", str(Path(fixed).parent), _KINDS
-            )[0]
-        )
-        if fixed and moving:
-            self.open(fixed, moving)
+        names = ask_two_lists(self)
+        if names is not None:
+            self.open(*names)
 
     def open(self, fixed: str, moving: str) -> None:
         """Read two lists of points."""
         from napari_voxelmorph.engine.files.landmarks import load_landmarks
 
         try:
-            ndim = self._scene.ndim
+            ndim = 3 if self._scene is None else self._scene.ndim
             points, names = load_landmarks(fixed, ndim)
             self.landmarks.set(points, load_landmarks(moving, ndim)[0], names)
         except VoxelMorphError as error:
             self.message.show_text("error", *sentence_and_details(error))
             return
         self.message.clear()
-        self.placing.show(self._scene, self.landmarks)
-        self._show()
+        self._on_pairs()
 
     def _ask_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the pairs", "landmarks.csv", "*.csv")
+        path = ask_name(self)
         if path:
             self.write(path)
 
@@ -256,22 +245,11 @@ class LandmarksDock(QWidget):
         self.message.show_text("done", f"Saved {where} in {target.parent}")
 
 
-def _summary(before: NDArray[np.float64], after: NDArray[np.float64]) -> str:
-    if not len(after):
-        return ""
-    pairs = "1 pair" if len(after) == 1 else f"{len(after)} pairs"
-    return (
-        f"{pairs}: {before.mean():.2f} mm before, {after.mean():.2f} mm after "
-        f"(largest {after.max():.2f} mm)"
-    )
-
-
-def _same_scans(first: Any, second: Any) -> bool:
-    return all(
-        getattr(first, role) is getattr(second, role)
-        or getattr(first, role).data is getattr(second, role).data
-        for role in ("fixed", "moving")
-    )
+def _same_scans(first: Registration | None, second: Registration | None) -> bool:
+    """Whether two results have the same images; nothing is like everything."""
+    if first is None or second is None:
+        return True
+    return same_volume(first.fixed, second.fixed) and same_volume(first.moving, second.moving)
 
 
 def _leave(placing: Placing, present: Any, dock: LandmarksDock) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Labels, Points
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QSizePolicy
 from superqt import QElidingLabel
 
 from napari_voxelmorph.gui.background.later import later
@@ -89,6 +89,12 @@ class InputsSection(Section):
             choice = LayerChoice(_ACCEPTS[role.split("_")[1]], "none", label.lower())
             self.choices[role] = choice
             rows.add(label, choice, _ROLE_HELP[role.split("_")[1]])
+        self.use_points = QCheckBox("Use the points in the registration")
+        self.use_points.setToolTip(
+            "They pull the deformation (“Landmark weight” in the method's settings); otherwise their "
+            "distance is only measured, which is then an honest test"
+        )
+        rows.add("", self.use_points)
         self.more.add(rows)
         self.add(self.more)
 
@@ -200,7 +206,8 @@ _ROLE_HELP = {
     "fixed": "The image that stays; the result lies on its voxels.",
     "labels": "A segmentation. Given for both images, they tell how well structures overlap before and after.",
     "mask": "Non-zero where the image counts; on the grid of its image.",
-    "landmarks": "Matching points in both images, in the same order: their distance is measured.",
+    "landmarks": "Matching points in both images, in the same order: their distance is measured, "
+    "and they can take part in the registration.",
 }
 
 

@@ -138,8 +138,9 @@ class RegistrationJobs:
         check_companions(pair)
         registrar = self._registrar(device)
         registrar.set_pair(
-            pair.moving, pair.fixed, moving_mask=pair.moving_mask, fixed_mask=pair.fixed_mask
-        )
+            pair.moving, pair.fixed, moving_mask=pair.moving_mask, fixed_mask=pair.fixed_mask,
+            moving_landmarks=pair.moving_landmarks, fixed_landmarks=pair.fixed_landmarks,
+        )  # fmt: skip
         return registrar
 
     def _registrar(self, device: str) -> Registrar:

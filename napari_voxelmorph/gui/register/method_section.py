@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
 
-from napari_voxelmorph.engine.config import DEFAULT, PRESETS, RegistrationConfig
+from napari_voxelmorph.engine.config import DEFAULT, PRESETS, RegistrationConfig, Start
 from napari_voxelmorph.engine.geometry.volume import Matrix
 from napari_voxelmorph.gui.background import memory
 from napari_voxelmorph.gui.form_parts import Combo, Rows
@@ -98,7 +99,7 @@ class MethodSection(Section):
     def config(self) -> RegistrationConfig:
         """Return the settings; raises `InputError` when a field cannot be read."""
         start = self.start.name
-        known = start if start in ("auto", "header", "centers") else "header"
+        known = start if start in get_args(Start) else "header"
         return replace(
             self.form.config(),
             start=known,  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.lambda_sweep.curves import LambdaCurves
     from napari_voxelmorph.gui.register.jobs import Outcome
+    from napari_voxelmorph.gui.register.landmark_use import PlacedPoints
     from napari_voxelmorph.gui.views.views import PairView
 
 
@@ -23,6 +24,10 @@ class Present(QObject):
         None while there is no Register dock.
     running : bool
         Whether a registration is under way.
+    landmarks : PlacedPoints or None
+        Pairs that the Landmarks dock gives to the registration.
+    landmarks_used : bool
+        Whether the next registration lets points pull.
     lambda_curves : callable or None
         The λ strip, where it is open: what it knows of other λ of the present result.
     """
@@ -37,6 +42,8 @@ class Present(QObject):
         self.outcome: Outcome | None = None
         self.view: PairView | None = None
         self.running = False
+        self.landmarks: PlacedPoints | None = None
+        self.landmarks_used = False
         self.lambda_curves: Callable[[], LambdaCurves | None] | None = None
 
     def set(self, **parts: Any) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_voxelmorph.engine.config import NOTHING_FOUND
+from napari_voxelmorph.engine.landmarks import landmarks_of
 from napari_voxelmorph.gui.register.jobs import Outcome
 
 if TYPE_CHECKING:
@@ -59,10 +60,10 @@ def rows_of(outcome: Outcome) -> list[Row]:
         )
     if outcome.landmarks is not None:
         rows += _agreement_rows(
-            "Landmark distance",
+            _landmark_words(outcome),
             outcome.landmarks,
             "{:.1f} mm",
-            "Mean distance between matching landmarks.",
+            _USED if landmarks_of(outcome.registration.provenance) is not None else _MEASURED,
         )
     if outcome.registration.field is not None:
         largest, mean = _mm(metrics, "max_displacement_mm"), _mm(metrics, "mean_displacement_mm")
@@ -73,11 +74,21 @@ def rows_of(outcome: Outcome) -> list[Row]:
     return rows
 
 
+_MEASURED = "Mean distance between matching landmarks."
+_USED = (
+    f"{_MEASURED} They took part in the registration, so this is no test of it: leave some pairs "
+    "out for that."
+)
 _FOLDING_HELP = (
     "Share of the volume where the deformation turns inside out (non-diffeomorphic volume). "
     "0 % means that it can be inverted everywhere."
 )
 _REACH_HELP = "How far tissue is shifted locally, beyond the pre-alignment."
+
+
+def _landmark_words(outcome: Outcome) -> str:
+    used = landmarks_of(outcome.registration.provenance) is not None
+    return "Landmark distance (used)" if used else "Landmark distance"
 
 
 def _agreement_rows(what: str, value: Stages, form: str, help: str) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_voxelmorph.engine.config import RegistrationConfig
+from napari_voxelmorph.engine.config import RegistrationConfig, Start
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.geometry.volume import Matrix
 from napari_voxelmorph.gui.form_parts import Rows
@@ -41,7 +41,7 @@ class StartMatrix(QWidget):
         super().__init__()
         metadata = RegistrationConfig.__dataclass_fields__["start"].metadata
         self.choice = choice_field(
-            ("auto", "header", "centers", WINDOW, MATRIX), f"{metadata['help']} {_HELP}"
+            (*get_args(Start), WINDOW, MATRIX), f"{metadata['help']} {_HELP}"
         )
         self._matrix: Matrix | None = None
         self._result: Matrix | None = None
@@ -156,6 +156,7 @@ _HINTS = {
     "auto": "Found when the registration runs. Type numbers here to begin elsewhere.",
     "header": "The positions in the files are taken as they are.",
     "centers": "The middle of one image on the middle of the other.",
+    "landmarks": "Matching points on each other; the moving and the fixed points are in “1  Inputs”.",
     WINDOW: "As the two images lie in the window now.",
     MATRIX: "Fixed world to moving world, millimetres (RAS).",
 }

@@ -106,6 +106,11 @@ def same_images(first: Pair, second: Pair) -> bool:
     return _same(first.moving, second.moving) and _same(first.fixed, second.fixed)
 
 
+def same_volume(first: Volume, second: Volume) -> bool:
+    """Whether two volumes lie alike and share their voxels: taken from one layer."""
+    return _same(first, second)
+
+
 def _painted(pair: Pair) -> tuple[int, ...]:
     """A number per segmentation that changes when it is edited."""
     given = [v for v in (pair.moving_labels, pair.fixed_labels) if v is not None]
