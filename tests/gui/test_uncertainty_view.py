@@ -171,6 +171,50 @@ def test_samples_take_the_place_of_the_closed_form(panel, pair, at_once):
     assert "not the error" in rows.boxes["uncertainty"].toolTip()
 
 
+def test_label_entropy_is_sampled_when_it_is_ticked(panel, pair, at_once):
+    view, _, work, rows, row, _ = panel
+    box = rows.boxes["label entropy"]
+    view.update(pair.plain)
+    assert not box.isEnabled() and "Estimate spread" in box.toolTip()
+    view.update(pair.result)
+    rows.boxes["displacement"].click()
+    box.click()
+    assert work.spread.source == "samples" and not view.is_overlay_on("displacement")
+    found = work.spread.structures
+    bits = shown(view, "label entropy")
+    np.testing.assert_array_equal(
+        bits, view.layers.scene.grid.to_display(found.entropy).astype(np.float32)
+    )
+    # Where all answers agree there is nothing to doubt, and nowhere else.
+    sure = view.layers.scene.grid.to_display(found.probability) == 1
+    assert (bits[sure] == 0).all() and (bits[~sure] > 0).all() and not sure.all()
+    assert bits.max() <= 2.01  # four labels
+    layer = view.stack.get("label entropy")
+    assert layer.colorbar.visible and "bits" in layer.name
+    assert layer.contrast_limits == [0.0, 1.0]
+    assert "0 where all agree" in row.legend.text() and "not the error" in row.legend.text()
+    np.testing.assert_array_equal(keep(view, "label entropy").data, bits)
+    box.click()
+    assert not view.is_overlay_on("label entropy") and "bits" not in row.legend.text()
+
+
+def test_label_entropy_needs_a_segmentation(pair, no_waiting):
+    view = PairView(ViewerModel())
+    view.show_pair(pair.fixed, pair.moving, np.eye(4))
+    view.update(pair.result)
+    assert view.can_show("uncertainty") and not view.can_show("label entropy")
+
+
+def test_a_spread_measured_before_the_segmentation_is_measured_again(panel, pair, at_once):
+    view, _, work, rows, *_ = panel
+    view.update(pair.result)
+    view.spreads.put(pair.result, replace(closed_form(pair.result), source="samples"))
+    rows.boxes["uncertainty"].click()
+    assert work.spread.structures is None
+    rows.boxes["label entropy"].click()
+    assert work.spread.structures is not None
+
+
 def test_measured_once_also_after_undo(panel, pair, at_once):
     view, _, work, rows, *_ = panel
     view.update(pair.result)

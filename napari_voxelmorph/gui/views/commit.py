@@ -29,6 +29,7 @@ COMMITTABLE: dict[str, str] = {
     "arrows": "Displacement arrows (3-D)",
     "jacobian": "Jacobian",
     "uncertainty": "Uncertainty (mm)",
+    "label entropy": "Label entropy (bits)",
     "difference": "Difference",
     "checkerboard": "Checkerboard",
 }

@@ -40,6 +40,14 @@ def uncertainty(scene: Scene, index: Slices) -> Array:
     return spread.deviation_block(index, scene.registration.fixed)
 
 
+def label_entropy(scene: Scene, index: Slices) -> Array:
+    """Entropy (bits) of the labels that the answers give; 0 where they agree, or nothing is known."""
+    spread = scene.spreads.of(scene.registration)
+    if spread is None or spread.structures is None:
+        return np.zeros([len(range(s.start, s.stop, s.step)) for s in index], np.float32)
+    return spread.structures.entropy[index].astype(np.float32)
+
+
 def unsure(scene: Scene, index: Slices) -> Array:
     """1 where the uncertainty is above the limit."""
     return (uncertainty(scene, index) > scene.unsure_above).astype(np.uint8)

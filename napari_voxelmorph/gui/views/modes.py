@@ -24,7 +24,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "side by side": ("fixed", "moved"),
 }
 #: What the modes open and close; overlays are left to the user.
-MAP_ROLES = ("displacement", "jacobian", "uncertainty")
+MAP_ROLES = ("displacement", "jacobian", "uncertainty", "label entropy")
 #: Comes and goes with its map.
 _LINE_OF = {"uncertainty": "unsure"}
 BASE_ROLES = ("fixed", "moved", "difference", "checkerboard", "swipe")

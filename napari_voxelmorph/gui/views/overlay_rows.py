@@ -7,7 +7,7 @@ from functools import partial
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
 
 from napari_voxelmorph.gui.views.mode_settings import millimetres
-from napari_voxelmorph.gui.views.spread_words import TIP
+from napari_voxelmorph.gui.views.spread_words import LABELS_TIP, TIP
 from napari_voxelmorph.gui.views.view_settings import OVERLAYS
 from napari_voxelmorph.gui.views.views import PairView
 
@@ -24,6 +24,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "jacobian": ("Jacobian", "Alt+J", "Local change of volume, on the fixed image: blue "
                  "shrinks, orange grows, nothing keeps; yellow is folded (≤ 0)"),
     "uncertainty": ("Uncertainty", "Alt+Q", TIP),
+    "label entropy": ("Label entropy", "Alt+Y", LABELS_TIP),
     "fixed labels": ("Fixed labels", "Alt+X", "Outlines of the fixed segmentation, in magenta"),
     "moved labels": ("Moved labels", "Alt+M", "Outlines of the moving segmentation, moved, in "
                      "the colours of its structures"),
@@ -35,6 +36,7 @@ _PLACES = {
     "arrows": (1, 0), "jacobian": (1, 2),
     "fixed labels": (2, 0), "moved labels": (2, 1), "landmarks": (2, 2),
     "grid at rest": (3, 0, 1, 2), "uncertainty": (3, 2),
+    "label entropy": (4, 2),
 }  # fmt: skip
 KEYS = {overlay: key for overlay, (_, key, _) in _WORDS.items()}
 

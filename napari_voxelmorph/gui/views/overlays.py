@@ -36,6 +36,12 @@ _UNSURE = Colormap(
         [0, 0.3, 0.5, 0.65, 0.75, 0.8, 0.85, 0.85, 0.85], strict=True)],
     name="vxm spread",
 )  # fmt: skip
+_DOUBT = Colormap(
+    [[*rgb, alpha] for rgb, alpha in zip(
+        np.asarray(ensure_colormap("magma").map(np.linspace(0, 1, 9)))[:, :3],
+        [0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.9, 0.9, 0.9], strict=True)],
+    name="vxm doubt",
+)  # fmt: skip
 _UNSURE_LINE = DirectLabelColormap(color_dict={None: "transparent", 1: "cyan"})
 _DIFFERENCE = Colormap([[0.2, 0.5, 1, 1], [0, 0, 0, 1], [1, 0.45, 0.2, 1]], name="vxm difference")
 _LINES = Colormap([[0, 0.6, 1, 0], [0, 0.6, 1, 1]], name="vxm lines")
@@ -120,6 +126,11 @@ KINDS: dict[str, Kind] = {
         Image, lambda s: "uncertainty, mm (spread, not error)",
         {"colormap": _UNSURE, "blending": "translucent_no_depth", "interpolation2d": "linear"},
         lazy_maps.uncertainty, True,
+    ),
+    "label entropy": Kind(
+        Image, lambda s: "label entropy, bits (0: all answers agree)",
+        {"colormap": _DOUBT, "blending": "translucent_no_depth", "contrast_limits": (0.0, 1.0)},
+        lazy_maps.label_entropy, True,
     ),
     "unsure": Kind(
         Labels, lambda s: f"uncertainty > {_mm(s.unsure_above)}",

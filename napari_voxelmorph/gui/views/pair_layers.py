@@ -97,7 +97,17 @@ class PairLayers:
             "moved labels": self.scene.moving_labels is not None,
             "landmarks": any(points is not None for points in landmarks),
             "uncertainty": self.scene.spreads.has(self.scene.registration),
+            "label entropy": self._can_tell_labels(),
         }.get(overlay, True)
+
+    def _can_tell_labels(self) -> bool:
+        """Whether answers say of the segmentation where they differ, now or after sampling."""
+        scene = self.scene
+        if scene.moving_labels is None or not scene.spreads.has(scene.registration):
+            return False
+        return scene.registration.posterior is not None or scene.spreads.tells_labels(
+            scene.registration
+        )
 
     def set_shown(self, roles: tuple[str, ...], on: bool) -> None:
         """Open (making them when needed) or close the layers of an overlay."""

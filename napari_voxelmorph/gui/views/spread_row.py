@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
 from napari_voxelmorph.gui.background.farewell import when_destroyed
 from napari_voxelmorph.gui.section import WrappingLabel
 from napari_voxelmorph.gui.views.mode_settings import millimetres
-from napari_voxelmorph.gui.views.spread_words import OF_STARTS, meaning
+from napari_voxelmorph.gui.views.spread_words import OF_LABELS, OF_STARTS, meaning
 from napari_voxelmorph.gui.views.spread_work import SpreadWork
 from napari_voxelmorph.gui.views.views import PairView
 
@@ -63,6 +63,8 @@ class SpreadRow(QWidget):
         told = [work.progress, work.problem]
         if known and work.is_shown and work.spread is not None:
             told.insert(0, meaning(work.spread))
+            if work.is_entropy_shown:
+                told.insert(0, OF_LABELS)
         text = " ".join(part for part in told if part)
         self.legend.setText(text)
         self.legend.setVisible(bool(text))

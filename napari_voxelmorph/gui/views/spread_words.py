@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from napari_voxelmorph.engine.uncertainty.spread import Spread
     from napari_voxelmorph.gui.views.display_grid import Points
 
+#: Of the map of labels.
+OF_LABELS = (
+    "Label entropy: how much the answers differ about which structure a voxel is, in bits; 0 where all "
+    "agree, 1 where two structures are equally often. Bright borders of the moved segmentation are "
+    "the ones to look at."
+)
+LABELS_TIP = (
+    f"{OF_LABELS} It needs a moving segmentation, and the spread of the result: of a probabilistic "
+    "model it is sampled when this is ticked; otherwise press “Estimate spread” first."
+)
 #: What every legend says.
 MEANING = "Spread of the model's answers, not the error."
 OF_STARTS = (

@@ -72,14 +72,24 @@ class SpreadWork:
     def is_shown(self) -> bool:
         """Whether the picture shows anything of the uncertainty."""
         view = self._view
-        return view.has_pair and (view.settings.hide_unsure or view.is_overlay_on("uncertainty"))
+        uncertain = view.settings.hide_unsure or view.is_overlay_on("uncertainty")
+        return view.has_pair and (uncertain or self.is_entropy_shown)
+
+    @property
+    def is_entropy_shown(self) -> bool:
+        """Whether the picture shows where the answers differ about the segmentation."""
+        return self._view.has_pair and self._view.is_overlay_on("label entropy")
 
     def consider(self) -> None:
         """Stop what is no longer asked for, and begin what is."""
         result = self._view.registration
         if self._of is not None and self._of is not result:
             self._drop()
-        wanted = self.is_shown and not self._view.spreads.is_measured(result)
+        spreads = self._view.spreads
+        wanted = self.is_shown and not spreads.is_measured(result)
+        if self.is_entropy_shown and self._view.layers.scene.moving_labels is not None:
+            # It may have been measured before there was a segmentation.
+            wanted = wanted or not (self.working or self.problem or spreads.tells_labels(result))
         if wanted and result is not None and self._has_posterior(result):
             self.estimate()
         self.changed.emit()

@@ -24,6 +24,11 @@ class Spreads:
         """Whether there is more than the closed form."""
         return registration in self._measured
 
+    def tells_labels(self, registration: Registration | None) -> bool:
+        """Whether it was measured together with a segmentation."""
+        found = None if registration is None else self._measured.get(registration)
+        return found is not None and found.structures is not None
+
     def has(self, registration: Registration | None) -> bool:
         """Whether `of` gives anything; costs nothing."""
         if registration is None:

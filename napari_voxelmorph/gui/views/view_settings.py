@@ -12,6 +12,7 @@ OVERLAYS: dict[str, tuple[str, ...]] = {
     "displacement": ("displacement",),
     "jacobian": ("jacobian",),
     "uncertainty": ("uncertainty", "unsure"),
+    "label entropy": ("label entropy",),
     "fixed labels": ("fixed labels",),
     "moved labels": ("moved labels",),
     "landmarks": ("fixed landmarks", "moved landmarks"),
