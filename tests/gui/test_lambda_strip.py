@@ -333,9 +333,37 @@ def test_a_structure_can_be_chosen(ready):
     row = ready.widget.row
     assert [row.scopes.itemData(i) for i in range(row.scopes.count())] == ["whole", "box", 3, 4]
     row.scopes.setCurrentIndex(3)
-    assert "Dice of 4" in {c.name for c in ready.widget.slider.curves}
+    assert "Dice of structure 4" in {c.name for c in ready.widget.slider.curves}
     ready.widget._on_suggest()
     assert "structure 4" in row.words.text()
+
+
+def test_structures_are_called_as_their_table_says(strip, qtbot, tmp_path):
+    """The table lies with the segmentation's file; a structure that it lacks keeps its number."""
+    (tmp_path / "moving.csv").write_text("id,name\n3,Left-Thalamus\n9,Pons\n", encoding="utf-8")
+    outcome = outcome_of(labels=True)
+    outcome.pair.moving_labels.header["path"] = str(tmp_path / "moving.nii.gz")
+    give(strip, outcome)
+    qtbot.waitUntil(
+        lambda: strip.tuner.knots is not None and not strip.tuner.sweeping, timeout=20000
+    )
+    row = strip.widget.row
+    texts = [row.scopes.itemText(i) for i in range(2, row.scopes.count())]
+    assert texts == ["Left-Thalamus (3)", "structure 4"]
+    row.scopes.setCurrentIndex(2)
+    assert "Dice of Left-Thalamus (3)" in {c.name for c in strip.widget.slider.curves}
+    strip.widget._on_suggest()
+    assert "Dice of Left-Thalamus (3)" in row.words.text()
+
+
+def test_a_table_that_cannot_be_read_is_none(tmp_path):
+    from napari_voxelmorph.gui.lambda_strip.structure_names import names_beside
+
+    outcome = outcome_of(labels=True)
+    assert names_beside(outcome) == {} == names_beside(outcome_of())
+    (tmp_path / "labels.csv").write_text("nothing of the kind\n", encoding="utf-8")
+    outcome.pair.fixed_labels.header["path"] = str(tmp_path / "fixed.nii.gz")
+    assert names_beside(outcome) == {}
 
 
 def test_a_box_is_asked_for_and_then_looked_into(ready, qtbot):

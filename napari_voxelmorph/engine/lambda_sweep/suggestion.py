@@ -23,7 +23,9 @@ class Suggestion:
     why: str
 
 
-def suggest(scores: Sequence[Scores], label: int | None = None) -> Suggestion | None:
+def suggest(
+    scores: Sequence[Scores], label: int | None = None, name: str = ""
+) -> Suggestion | None:
     """The best of fields in the order of rising stiffness; None when nothing can be said.
 
     With segmentations: the largest overlap (mean, or of one label).  Without them, similarity
@@ -36,6 +38,8 @@ def suggest(scores: Sequence[Scores], label: int | None = None) -> Suggestion | 
     scores : list of Scores
     label : int, optional
         The structure that matters.
+    name : str
+        What it is called; default: by its label.
     """
     if not scores:
         return None
@@ -45,7 +49,7 @@ def suggest(scores: Sequence[Scores], label: int | None = None) -> Suggestion | 
     overlaps = [s.mean_dice if label is None else s.dice.get(label, np.nan) for s in scores]
     if np.isfinite([overlaps[i] for i in allowed]).any():
         best = max(allowed, key=lambda i: -np.inf if np.isnan(overlaps[i]) else overlaps[i])
-        what = "mean Dice" if label is None else f"Dice of structure {label}"
+        what = "mean Dice" if label is None else f"Dice of {name or f'structure {label}'}"
         return Suggestion(best, f"largest {what}, {overlaps[best]:.3f}{caution}")
     if label is not None:
         return None

@@ -50,8 +50,10 @@ class Curve:
         return float(np.interp(position, self.x, self.y))
 
 
-def curves_of(scored: Sequence[tuple[float, Scores]], label: int | None) -> list[Curve]:
-    """Similarity, folding and, with segmentations, overlap (of one structure too)."""
+def curves_of(
+    scored: Sequence[tuple[float, Scores]], label: int | None, name: str = ""
+) -> list[Curve]:
+    """Similarity, folding and, with segmentations, overlap (of one structure too, by its name)."""
     if not scored:
         return []
     x = np.array([position for position, _ in scored])
@@ -67,9 +69,8 @@ def curves_of(scored: Sequence[tuple[float, Scores]], label: int | None) -> list
     if label is not None:
         one = np.array([s.dice.get(label, np.nan) for s in scores])
         if np.isfinite(one).all():
-            found.append(
-                Curve(f"Dice of {label}", "#e8c15a", x, one, best=f"best for structure {label}")
-            )
+            name = name or f"structure {label}"
+            found.append(Curve(f"Dice of {name}", "#e8c15a", x, one, best=f"best for {name}"))
     return found
 
 

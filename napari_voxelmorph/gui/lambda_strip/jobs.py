@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_voxelmorph.gui.lambda_strip.structure_names import names_beside
 from napari_voxelmorph.gui.register.jobs import Outcome, measured
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ class LambdaJobs:
         pair, base = outcome.pair, outcome.registration
         device = pick_device(base.config.device)
         return sources_for(base, (pair.moving_mask, pair.fixed_mask), device)
+
+    def names(self, outcome: Outcome) -> dict[int, str]:
+        """What the structures are called."""
+        return names_beside(outcome)
 
     def sweep(self, source: LambdaSource, outcome: Outcome) -> Sweep:
         """The fields over λ, and how good they are."""

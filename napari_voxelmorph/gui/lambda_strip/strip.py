@@ -24,6 +24,7 @@ from napari_voxelmorph.gui.lambda_strip.opening import (
 from napari_voxelmorph.gui.lambda_strip.qa_reference import QaReference
 from napari_voxelmorph.gui.lambda_strip.showing import Showing
 from napari_voxelmorph.gui.lambda_strip.strip_row import StripRow
+from napari_voxelmorph.gui.lambda_strip.structure_names import called
 from napari_voxelmorph.gui.lambda_strip.suggesting import Suggesting
 from napari_voxelmorph.gui.lambda_strip.tuner import Tuner
 
@@ -130,9 +131,11 @@ class LambdaStrip(QWidget):
         self.row.set_sources(tuner.sources, source)
         scored = tuner.scores
         labels = sorted({label for _, s in scored for label in s.dice})
-        self.row.set_structures(labels)
+        names = {label: called(label, tuner.names) for label in labels}
+        self.row.set_structures(names)
         scope = self.row.scope
-        curves = curves_of(scored, scope if isinstance(scope, int) else None)
+        label = scope if isinstance(scope, int) else None
+        curves = curves_of(scored, label, names.get(label, "") if label is not None else "")
         knots = () if tuner.knots is None else tuple(k.position for k in tuner.knots.knots)
         self.slider.tip = "" if curves else "the curves appear with the first fields"
         self.slider.show_curves(source.scale, curves, knots)

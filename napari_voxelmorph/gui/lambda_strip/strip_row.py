@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
@@ -119,7 +119,9 @@ class StripRow(QWidget):
         """Which pins there are."""
         for name, button in (("A", self.pin_a), ("B", self.pin_b)):
             pin = pins.get(name)
-            button.setText(f"Pin {name}" if pin is None else f"{name} {pin.value:.3g}")
+            text = f"Pin {name}" if pin is None else f"{name} {pin.value:.3g}"
+            if button.text() != text:  # or the row is laid out anew with every movement
+                button.setText(text)
         self.compare.setEnabled(bool(pins))
 
     def show_progress(self, text: str) -> None:
@@ -156,17 +158,19 @@ class StripRow(QWidget):
         data: str | int = self.scopes.currentData()
         return data
 
-    def set_structures(self, labels: Sequence[int]) -> None:
-        """Offer the structures that both segmentations hold."""
-        have = [self.scopes.itemData(i) for i in range(2, self.scopes.count())]
-        if have == list(labels):
+    def set_structures(self, names: Mapping[int, str]) -> None:
+        """Offer the structures that both segmentations hold: label -> what it is called."""
+        rows = range(2, self.scopes.count())
+        have = {self.scopes.itemData(i): self.scopes.itemText(i) for i in rows}
+        if have == dict(names):
             return
         chosen = self.scope
         blocked = self.scopes.blockSignals(True)
         while self.scopes.count() > 2:
             self.scopes.removeItem(2)
-        for label in labels:
-            self.scopes.addItem(f"structure {label}", label)
+        for label, name in names.items():
+            self.scopes.addItem(name, label)
+            self.scopes.setItemData(self.scopes.count() - 1, name, Qt.ItemDataRole.ToolTipRole)
         self.scopes.setCurrentIndex(max(0, self.scopes.findData(chosen)))
         self.scopes.blockSignals(blocked)
 

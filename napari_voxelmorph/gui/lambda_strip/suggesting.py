@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject
 
 from napari_voxelmorph.gui.lambda_strip.box_layer import block_of, box_layer, draw_box
 from napari_voxelmorph.gui.lambda_strip.showing import Showing
+from napari_voxelmorph.gui.lambda_strip.structure_names import called
 from napari_voxelmorph.gui.lambda_strip.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Suggesting(QObject):
     def _take(self, knots: Knots, scores: list[Scores], label: int | None, where: str = "") -> None:
         from napari_voxelmorph.engine.lambda_sweep.suggestion import suggest
 
-        found = suggest(scores, label)
+        name = "" if label is None else called(label, self._tuner.names)
+        found = suggest(scores, label, name)
         if found is None:
             self._tuner.told.emit("warning", _NOTHING, "")
             return

@@ -32,6 +32,8 @@ class Tuner(QObject):
     source : LambdaSource or None
         The one in use.
     knots : Knots or None
+    names : dict
+        What the structures of the base are called, as far as a table of labels says.
     """
 
     #: What there is to tune, by what, or the knots.
@@ -49,6 +51,7 @@ class Tuner(QObject):
         self.sources: tuple[LambdaSource, ...] = ()
         self.source: LambdaSource | None = None
         self.knots: Knots | None = None
+        self.names: dict[int, str] = {}
         self._kept: tuple[Outcome, Sources, LambdaSource, Knots | None] | None = None
         self.present.changed.connect(self.follow)
 
@@ -75,8 +78,8 @@ class Tuner(QObject):
             self._take_up(found, source, knots)
             return
         self.engine.submit(
-            lambda: self.jobs.sources(base), lane=_SOURCES,
-            on_done=self._on_sources, on_error=self._on_error,
+            lambda: (self.jobs.sources(base), self.jobs.names(base)), lane=_SOURCES,
+            on_done=self._on_found, on_error=self._on_error,
         )  # fmt: skip
 
     def _let_go(self) -> None:
@@ -87,6 +90,10 @@ class Tuner(QObject):
 
     def _forget(self) -> None:
         self.engine.forget(_SOURCES, _KNOTS)
+
+    def _on_found(self, found: tuple[Sources, dict[int, str]]) -> None:
+        self.names = found[1]
+        self._on_sources(found[0])
 
     def _on_sources(self, found: Sources) -> None:
         if found.sources:
