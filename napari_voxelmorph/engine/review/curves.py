@@ -110,7 +110,8 @@ def _draw(draw: ImageDraw.ImageDraw, left: int, panel: _Panel, curves: LambdaCur
     for position, value in _ticks(curves, (x1 - x0) / _ROOM):
         _line(draw, [(across(position), y1), (across(position), y1 + 4)], _FAINT)
         _text(draw, (across(position), y1 + 6), f"{value:.2g}", _FAINT, "ma")
-    _text(draw, (x1, _TALL - 1), curves.name, _FAINT, "rd")
+    # The font that Pillow brings has no Greek.
+    _text(draw, (x1, _TALL - 1), curves.name.replace("λ", "lambda"), _FAINT, "rd")
     for name, value in _marks(curves).items():
         at = across(curves.position(value))
         _line(draw, [(at, y0), (at, y1)], _INK if name == "chosen" else _FAINT)

@@ -35,8 +35,8 @@ _COLORS = {"accept": "#1b7f3b", "review": "#8a6100", "reject": "#b3261e", None: 
 _STYLE = """
 body { font-family: sans-serif; font-size: 14px; margin: 24px; color: #19191e; }
 h1 { font-size: 24px; } h2 { font-size: 19px; margin-top: 28px; }
-table { border-collapse: collapse; } th, td { padding: 3px 10px; text-align: left; }
-th { border-bottom: 2px solid #888; } td { border-bottom: 1px solid #ddd; vertical-align: top; }
+table { border-collapse: collapse; } th, td { padding: 3px 6px; text-align: left; }
+th { font-size: 11px; border-bottom: 2px solid #888; } td { border-bottom: 1px solid #ddd; vertical-align: top; }
 td.n, th.n { text-align: right; } p.faint, td.faint, span.faint { color: #666; }
 pre { background: #f3f3f5; padding: 8px; font-size: 12px; white-space: pre-wrap; }
 img { display: block; margin: 4px 0; }
@@ -185,7 +185,7 @@ def _structures(name: str, readers: list[Verdicts], structures: tuple[Found, ...
     columns = _columns(shown)
     head = "".join(f"<th class='n'>{_title(c)}</th>" for c in columns)
     names = "".join(f"<th>{escape(r.reader)}</th>" for r in readers)
-    lines = [f"<table><tr><th width='26%'>Structure</th>{head}{names}</tr>"]
+    lines = [f"<table><tr><th width='21%'>Structure</th>{head}{names}</tr>"]
     for s in shown:
         cells = "".join(f"<td class='n'>{_cell(c, s.values)}</td>" for c in columns)
         answers = "".join(f"<td>{_structure_answer(r.get(name, s.id))}</td>" for r in readers)

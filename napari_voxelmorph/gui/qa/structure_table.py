@@ -21,7 +21,7 @@ from napari_voxelmorph.gui.qa.structure_model import (
 )
 from napari_voxelmorph.gui.qa.structure_order import SortedStructures
 
-_NAME_WIDTH, _MARK_WIDTH, _NOTE_WIDTH, _NUMBER_WIDTH = 132, 24, 140, 44
+_NAME_WIDTH, _MARK_WIDTH, _NOTE_WIDTH, _NUMBER_WIDTH = 142, 24, 140, 44
 #: Shown at first beside a fixed segmentation, and without one.
 _COMPARED = (
     "dice", "hd95", "assd", "difference", "uncertainty", "confidence", "fixed_size", "moved_size"

@@ -84,6 +84,12 @@ def test_the_picture_has_every_curve_where_it_belongs() -> None:
     assert (np.asarray(picture_of_curves(flat)) == BLUE).all(axis=-1).any()
 
 
+def test_the_picture_has_no_letter_that_its_font_lacks() -> None:
+    greek, latin = (picture_of_curves(replace(CURVES, name=n)) for n in ("λ", "lambda"))
+    np.testing.assert_array_equal(np.asarray(greek), np.asarray(latin))
+    assert (np.asarray(latin) != np.asarray(picture_of_curves(replace(CURVES, name="")))).any()
+
+
 def test_the_sentence_says_what_each_mark_reaches() -> None:
     words = told_of(CURVES)
     assert "chosen: λ 1 (at 1: similarity 0.600, folding 0.05 %, mean Dice 0.720)" in words
