@@ -36,7 +36,8 @@ _STYLE = """
 body { font-family: sans-serif; font-size: 14px; margin: 24px; color: #19191e; }
 h1 { font-size: 24px; } h2 { font-size: 19px; margin-top: 28px; }
 table { border-collapse: collapse; } th, td { padding: 3px 6px; text-align: left; }
-th { font-size: 11px; border-bottom: 2px solid #888; } td { border-bottom: 1px solid #ddd; vertical-align: top; }
+th { font-size: 11px; border-bottom: 2px solid #888; }
+td { border-bottom: 1px solid #ddd; vertical-align: top; }
 td.n, th.n { text-align: right; } p.faint, td.faint, span.faint { color: #666; }
 pre { background: #f3f3f5; padding: 8px; font-size: 12px; white-space: pre-wrap; }
 img { display: block; margin: 4px 0; }
