@@ -50,13 +50,16 @@ def read_source(folder: Path) -> Source:
     path = folder / PREPARED / _NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Source(**{**values, "config": DataConfig(**values["config"])})
+        source = Source(**{**values, "config": DataConfig(**values["config"])})
+        if not all(type(v) is str for k, v in vars(source).items() if k != "config"):
+            raise TypeError("a path is no text")
+        return source
     except OSError as error:
         raise InputError(
             f"“{folder}” does not say which scans it was trained on. Name them again, before "
             "--out, with the options given then."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(
             f"“{path}” is damaged. Delete it, and name the scans again."
         ) from error

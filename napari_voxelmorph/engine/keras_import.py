@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.files.reading import DEFLATE_LIMIT
 from napari_voxelmorph.engine.model_card import ModelCard
 from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.network import RegistrationNetwork
@@ -118,7 +119,11 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], Arrays]:
 
     def keep(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            if item.nbytes + sum(a.nbytes for a in arrays.values()) > _LARGEST:
+            if item.is_virtual or item.external is not None:
+                raise ValueError(f"{name} is in another file")
+            # HDF5 makes up what is not stored: a small file holds no large array.
+            most = min(_LARGEST, path.stat().st_size * DEFLATE_LIMIT)
+            if item.nbytes + sum(a.nbytes for a in arrays.values()) > most:
                 raise ValueError(f"{name} is too large")
             arrays[name.split("/")[0], name.split("/")[-1].split(":")[0]] = item[...]
 
@@ -132,7 +137,8 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], Arrays]:
         raise
     except FileNotFoundError as error:
         raise FileFormatError(f"There is no file “{path}”.") from error
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError,
+            MemoryError) as error:  # fmt: skip
         raise FileFormatError(
             f"“{path.name}” is not a readable Keras file (.h5): it is damaged or of another kind."
         ) from error

@@ -20,6 +20,8 @@ from napari_voxelmorph.engine.networks.architecture import PRESETS
 from napari_voxelmorph.engine.networks.field_grid import displacement_of
 from napari_voxelmorph.engine.networks.space import Space
 
+from ..fuzzing import fuzz_bytes
+
 h5py = pytest.importorskip("h5py")
 
 VM2_CC, VM2_MSE, VM1_CC = "cvpr2018_vm2_cc", "cvpr2018_vm2_l2", "cvpr2018_vm1_cc"
@@ -201,6 +203,36 @@ def broken(change: str) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
 def test_other_networks_are_refused(tmp_path: Path, change: str) -> None:
     with pytest.raises(FileFormatError, match=r"other\.h5"):
         import_keras(write(tmp_path / "other.h5", *broken(change)))
+
+
+def test_damaged_files(tmp_path: Path) -> None:
+    path = write(tmp_path / "tiny.h5", *tiny())
+    fuzz_bytes(path, lambda: import_keras_model(path))
+
+
+@pytest.mark.parametrize("layers", ["5", "[5]", '{"a": 1}', "[[]]", '[{"name": "a"}]', "[" * 9999])
+def test_lists_of_layers_that_are_none(tmp_path: Path, layers: str) -> None:
+    path = write(tmp_path / "tiny.h5", *tiny())
+    for text in (f'{{"config": {{"layers": {layers}}}}}', f'{{"config": {layers}}}', layers):
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = text
+        with pytest.raises(FileFormatError, match=r"tiny\.h5"):
+            import_keras_model(path)
+
+
+def test_arrays_that_are_not_there(tmp_path: Path) -> None:
+    """Made up by HDF5, or taken from another file: refused before they are read."""
+    path = write(tmp_path / "tiny.h5", *tiny())
+    (tmp_path / "secret").write_bytes(bytes(10**6))
+    name = "model_weights/a/a/kernel:0"
+    for shape, outside in (((10_000, 10_000), None), ((1000,), [("secret", 0, 8000)])):
+        with h5py.File(path, "r+") as file:
+            group = file if name in file else file["/"]
+            name = name if name in file else name.removeprefix("model_weights/")
+            del group[name]
+            group.create_dataset(name, shape, "f8", external=outside)
+        with pytest.raises(FileFormatError, match=r"tiny\.h5"):
+            import_keras_model(path)
 
 
 def test_files_that_are_not_keras(tmp_path: Path) -> None:

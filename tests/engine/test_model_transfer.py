@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_voxelmorph.engine import model_zip
@@ -39,6 +39,8 @@ from napari_voxelmorph.engine.networks.architecture import Architecture
 from napari_voxelmorph.engine.networks.registry import build
 from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.shelf import entry_of, remove, rename, restore, shelf
+
+from ..fuzzing import JSON, examples
 
 TINY = Architecture(ndim=2, encoder=(2,), decoder=((2,),))
 CARD = ModelCard(
@@ -200,6 +202,21 @@ def test_no_file_leaves_its_folder(model: Path, tmp_path: Path, name: str, user:
     assert add(path).folder.parent == user
 
 
+@pytest.mark.parametrize("name", [INDEX, WEIGHTS])
+def test_links_in_a_zip_are_not_followed(model: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as pack:
+        for file in (INDEX, WEIGHTS):
+            info = zipfile.ZipInfo(f"m/{file}")
+            if file == name:
+                info.external_attr = 0o120777 << 16  # a symbolic link, as Info-ZIP marks it
+                pack.writestr(info, str(model / file))
+            else:
+                pack.writestr(info, (model / file).read_bytes())
+    with pytest.raises(FileFormatError, match="is a link"):
+        add(path)
+
+
 def test_bombs_are_refused_before_they_burst(model: Path, tmp_path: Path) -> None:
     big = bytes(30 * 2**20)
     for name in (INDEX, WEIGHTS):
@@ -295,9 +312,7 @@ def test_absurd_headers(model: Path, tmp_path: Path) -> None:
 
 # Mutations ----------------------------------------------------------------------------------
 
-QUICK = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+QUICK = examples(60)
 
 
 def either_way(load: Any, *args: Any) -> None:
@@ -331,13 +346,6 @@ def test_mutated_weights(model: Path, data: Any) -> None:
     finally:
         (model / WEIGHTS).write_bytes(whole)
         (model / INDEX).write_bytes(index)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=8,
-)  # fmt: skip
 
 
 @QUICK

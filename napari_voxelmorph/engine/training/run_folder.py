@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
-from napari_voxelmorph.engine.files.reading import reading
+from napari_voxelmorph.engine.files.reading import HEADER_LIMIT, damaged, reading
 from napari_voxelmorph.engine.files.writing import output_error, writing
+from napari_voxelmorph.engine.training.precision import NAMES
 
 RECORD, HISTORY, LOCK = "training.json", "history.jsonl", "training.lock"
 LAST, BEST = "last", "best"
@@ -26,6 +28,8 @@ LAST, BEST = "last", "best"
 PREPARED = "prepared"
 #: Points of a curve that a model's card keeps.
 MOST_POINTS = 200
+#: Of a history: some million steps.
+_LARGEST = 2**30
 
 
 @contextmanager
@@ -104,25 +108,55 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"There is no training in “{folder}” to go on with. Start a new one.")
     with reading(path, "the record of a training"):
+        if path.stat().st_size > HEADER_LIMIT:
+            raise damaged(path, "the record of a training", "it is far too large")
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
             raise FileFormatError(f"“{path}” is not the record of a training.")
+        if str(record.get("precision", "float32")) not in NAMES:
+            raise damaged(path, "the record of a training", "its precision is none")
         return record
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """All lines of `history.jsonl` that are whole: a crash may tear the last one."""
-    try:
-        lines = (folder / HISTORY).read_bytes().split(b"\n")
-    except FileNotFoundError:
+    """All lines of `history.jsonl` that are whole: a crash may tear the last one.
+
+    Raises
+    ------
+    FileFormatError
+        When there is one that cannot be read.
+    """
+    path = folder / HISTORY
+    if not path.exists():
         return []
-    records = []
-    for line in lines:
-        with suppress(ValueError):
-            record = json.loads(line)
-            if isinstance(record, dict) and isinstance(record.get("step"), int):
-                records.append(record)
-    return records
+    with reading(path, "the history of a training"):
+        if path.stat().st_size > _LARGEST:
+            raise damaged(path, "the history of a training", "it is far too large")
+        lines = path.read_bytes().split(b"\n")
+    records = (_record_of(line) for line in lines)
+    return [record for record in records if record is not None]
+
+
+def _record_of(line: bytes) -> dict[str, Any] | None:
+    """What a line says, or None when it cannot have been written by a training."""
+    try:
+        record = json.loads(line, parse_int=_integer)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+        return None
+    scores = record.get("validation", {})
+    numbers = isinstance(scores, dict) and all(
+        value is None or type(value) in (bool, int, float) for value in scores.values()
+    )
+    return record if numbers else None
+
+
+def _integer(text: str) -> int:
+    """No step and no count is so large that a float could not hold it."""
+    if len(text) > 15:
+        raise ValueError(text[:20])
+    return int(text)
 
 
 class History:
@@ -149,7 +183,7 @@ def curves(folder: Path) -> dict[str, list[list[float]]]:
         values = record.get("validation", {"loss": record.get("loss")})
         prefix = "validation " if "validation" in record else ""
         for name, value in values.items():
-            if type(value) in (int, float) and name != "step":
+            if type(value) in (int, float) and math.isfinite(value) and name != "step":
                 found.setdefault(prefix + name, []).append([record["step"], value])
     return {name: _thinned(points) for name, points in found.items()}
 

@@ -67,7 +67,7 @@ def read_history(folder: Path, until: int) -> TrainingHistory:
 def _take(history: TrainingHistory, values: dict[str, Any]) -> None:
     found = values.get("validation")
     if isinstance(found, dict):
-        history.add_validation({"step": values["step"], **found})
+        history.add_validation({**found, "step": values["step"]})
     loss = values.get("loss")
     if isinstance(loss, int | float):
         history.loss.add(values["step"], float(loss))

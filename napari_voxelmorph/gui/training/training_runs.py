@@ -57,14 +57,16 @@ def read_run(folder: Path) -> Run:
     """What became of a training; `InputError` or `FileFormatError` when it is none."""
     import json
 
+    from napari_voxelmorph.engine.files.reading import damaged
     from napari_voxelmorph.engine.training import run_folder
 
-    record = run_folder.read_record(folder)
-    steps = int(record["config"].get("steps", 0))
+    steps = run_folder.read_record(folder)["config"].get("steps", 0)
+    if type(steps) is not int:
+        raise damaged(folder / run_folder.RECORD, "the record of a training", "it has no steps")
     try:
         state = json.loads((folder / run_folder.LAST / "state.json").read_text(encoding="utf-8"))
         step = int(state["step"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         step = 0
     finished = 0 < steps <= step
     what = "finished" if finished else f"stopped at step {step:,} of {steps:,}"
@@ -129,12 +131,24 @@ def short_path(folder: Path) -> str:
 
 def load_run(folder: Path) -> LoadedRun:
     """Read a run; `InputError` or `FileFormatError` when it is none."""
-    from napari_voxelmorph.engine.training import run_folder
-    from napari_voxelmorph.engine.training.config import TrainingConfig
-
     run = read_run(folder)
-    config = TrainingConfig(**run_folder.read_record(folder)["config"])
     choice = read_choice(folder)
     if choice is not None and choice.source == "layers":
         choice = None
-    return LoadedRun(run, config, choice, read_history(folder, run.step))
+    return LoadedRun(run, _config_of(folder), choice, read_history(folder, run.step))
+
+
+def _config_of(folder: Path) -> TrainingConfig:
+    """The recipe of a run; errors as `read_run`."""
+    from napari_voxelmorph.engine.errors import InputError
+    from napari_voxelmorph.engine.files.reading import damaged
+    from napari_voxelmorph.engine.training import run_folder
+    from napari_voxelmorph.engine.training.config import TrainingConfig
+
+    values = run_folder.read_record(folder)["config"]
+    try:
+        return TrainingConfig(**values)
+    except (InputError, TypeError) as error:
+        reason = str(error).rstrip(".")[:200]
+        path = folder / run_folder.RECORD
+        raise damaged(path, "the recipe of a training", reason) from error

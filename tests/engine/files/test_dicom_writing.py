@@ -49,6 +49,24 @@ def result(tmp_path):
     return Registration(fixed, moving, affine, field)
 
 
+def test_names_in_a_series_cannot_lead_out_of_the_folder(tmp_path):
+    evil = "../../evil"
+    tags = {
+        "0010|0010": f"{evil}^Jane",
+        "0010|0020": evil,
+        "0020|0010": evil,
+        "0020|0052": "1.2.3.77",
+    }
+    write_series(tmp_path / "scans", images(1), OBLIQUE, "1.2.3.4", evil, **tags)
+    fixed = replace(load(tmp_path / "scans"), name=evil)
+    before = set(tmp_path.rglob("*"))
+    save_dicom(fixed, fixed, fixed, tmp_path / "out", evil)
+    labels = fixed.with_data((fixed.data > 300).astype(np.uint8), kind="labels")
+    save_segmentation(labels, fixed, tmp_path / "out" / "seg.dcm", {1: evil})
+    new = {p.relative_to(tmp_path) for p in set(tmp_path.rglob("*")) - before}
+    assert all(p.parts[0] == "out" and evil not in str(p) for p in new)
+
+
 def read_series(folder):
     names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder))
     return sitk.ReadImage(names)

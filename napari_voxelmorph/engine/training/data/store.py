@@ -37,7 +37,7 @@ class Store:
         """What was kept under a key, or None."""
         try:
             found = json.loads((self.folder / f"{key}{_INDEX}").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
 
@@ -45,7 +45,7 @@ class Store:
         """An array kept under a key, mapped from disk; None when it is not whole."""
         try:
             found = np.load(self._path(key, name), mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
+        except Exception:  # numpy has many words for a damaged file
             return None
         return found if isinstance(found, np.ndarray) and found.shape == shape else None
 
