@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLineEdit, QPlainTextEdit, QTextEdit
 
 from napari_voxelmorph.engine.review.kept import kept_findings
+from napari_voxelmorph.gui.qa.structure_model import NOTE
 
 
 def pump() -> None:
@@ -101,6 +102,27 @@ def test_keys_never_fire_while_one_types(docks, worklist, monkeypatch):
         assert field.text() == "123arxnp" and qa.reviewing.at == 0
         assert qa.reviewing.verdict() is None or qa.reviewing.verdict().answer is None
     assert qa.reviewing.verdicts_on_structures() == {}
+
+
+def test_keys_are_off_in_every_field_of_the_dock(docks, worklist, monkeypatch):
+    """Notes in the table, limits, a search in another dock: wherever a cursor can stand."""
+    qa = docks.qa
+    qa.reviewing.open(str(worklist))
+    qa.tools.limits_asked.emit()
+    index = qa.table.sorted.index(0, NOTE)
+    qa.table.edit(index)
+    editor = qa.table.indexWidget(index) or qa.table.findChild(QLineEdit)
+    limit = qa.limits.form.fields["dice"].widget
+    for field in (editor, limit, limit.lineEdit(), QTextEdit(qa), QPlainTextEdit(qa)):
+        assert field is not None
+        monkeypatch.setattr(QApplication, "focusWidget", lambda field=field: field)
+        for shortcut in qa.keys.values():
+            shortcut.activated.emit()
+    assert qa.reviewing.at == 0 and qa.reviewing.verdict() is None
+    assert qa.reviewing.verdicts_on_structures() == {}
+    monkeypatch.setattr(QApplication, "focusWidget", lambda: qa.table)
+    qa.keys["N"].activated.emit()
+    assert qa.reviewing.at == 1
 
 
 def test_a_dock_that_is_not_seen_takes_no_keys(docks, worklist, monkeypatch):
