@@ -143,10 +143,17 @@ class Showing(QObject):
 
         return self._drawn(preview(base.registration, knots.blend(position)))
 
-    def _drawn(self, result: Registration) -> bool:
+    def _drawn(self, result: Registration, rests: bool = False) -> bool:
+        """Show a result in passing, or for good; False when it could not be."""
         view = self._tuner.present.view
+        if view is None or not view.accepts(result):
+            return False
         try:
-            return view is not None and view.preview(result)
+            if rests:
+                view.update(result)
+            else:
+                view.preview(result)
+            return True
         except Exception as error:  # a layer was taken away under our hands
             self._tuner.told.emit("error", *sentence_and_details(error))
             return False
@@ -175,9 +182,8 @@ class Showing(QObject):
         self._late = result if self._held else None
         if self._held or base is None or source is None or view is None:
             return
-        if not self._drawn(result):  # another pair is in view
+        if not self._drawn(result, rests=True):  # another pair is in view
             return
-        view.update(result)
         value = result.provenance["lambda"]["value"]
         self._place(source.scale.position(value), value)
         self.state = "exact"
@@ -234,8 +240,7 @@ class Showing(QObject):
         elif self._late is not None:
             self._on_exact(self._late)
         elif self.state in ("exact", "registered") and view.registration is not None:
-            self._drawn(view.registration)
-            view.update(view.registration)
+            self._drawn(view.registration, rests=True)
         else:
             self._draw_preview(self.position)
         self.moved.emit()

@@ -18,6 +18,7 @@ from napari_voxelmorph.gui.views.display import contrast_limits
 from napari_voxelmorph.gui.views.display_grid import DisplayGrid, Points
 from napari_voxelmorph.gui.views.layer_stack import LayerStack
 from napari_voxelmorph.gui.views.lazy import Scene, Stage
+from napari_voxelmorph.gui.views.live_canvas import LiveCanvas
 from napari_voxelmorph.gui.views.marks import arrows, near_slice
 from napari_voxelmorph.gui.views.overlays import KINDS, LARGEST, make_layer
 from napari_voxelmorph.gui.views.spreads import Spreads
@@ -51,6 +52,7 @@ class PairLayers:
     def __init__(self, viewer: ViewerModel) -> None:
         self.viewer = viewer
         self.stack = LayerStack(viewer)
+        self.quick = LiveCanvas(viewer, self.stack)
         self.stage: Stage | None = None
         self.extras = Extras()
         self.arrow_spacing = 8.0
@@ -137,6 +139,14 @@ class PairLayers:
         self.redraw_marks()
         self.suit_colours()
 
+    def pass_by(self, registration: Registration) -> None:
+        """Swap the result for one of many that follow each other; painted as often as can be."""
+        assert self.stage is not None
+        passing = replace(self.stage.scene, registration=registration, coarse=True, _blocks={})
+        self.stage.scene = passing
+        if not self.quick.show():
+            self.stack.refresh()
+
     def suit_colours(self) -> None:
         """Let the colours of the maps in mm reach as far as their values do."""
         for role, largest in LARGEST.items():
@@ -150,6 +160,7 @@ class PairLayers:
     def change(self, **parts: Any) -> None:
         """Replace parts of the scene, in one assignment, and slice again."""
         assert self.stage is not None
+        self.quick.leave(refresh=False)
         self.stage.scene = replace(self.stage.scene, **parts)
         for role, _ in self.stack:
             self.stack.rename(role, KINDS[role].name(self.scene))
@@ -166,12 +177,14 @@ class PairLayers:
 
     def close_pair(self, show_hidden: bool) -> None:
         """Remove the layers."""
+        self.quick.leave(refresh=False)
         self._marks_later.stop()
         self.stack.clear(show_hidden)
         self.stage, self.extras = None, Extras()
 
     def let_go(self) -> None:
         """Disconnect from the viewer."""
+        self.quick.leave(refresh=False)
         self._marks_later.stop()
         self.stack.close()
         events = self.viewer.dims.events

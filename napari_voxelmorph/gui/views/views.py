@@ -138,18 +138,24 @@ class PairView:
         if not live:
             self.changed.emit()
 
-    def preview(self, registration: Registration) -> bool:
-        """Show, in passing, another state of the pair whose result is shown; the result stays.
+    def accepts(self, registration: Registration) -> bool:
+        """Whether this is another state of the pair whose result is shown.
 
-        Returns False, and shows nothing, when another pair is in view, or none, or the state
-        before registration is held up.
+        It is not when another pair is in view, or none, or the state before registration.
         """
         result = self._result
         if result is None or self.showing_before or not self.has_pair:
             return False
-        if registration.fixed is not result.fixed or registration.moving is not result.moving:
+        return registration.fixed is result.fixed and registration.moving is result.moving
+
+    def preview(self, registration: Registration) -> bool:
+        """Show, in passing, another state of the pair whose result is shown; the result stays.
+
+        Returns False, and shows nothing, when it is not accepted.
+        """
+        if not self.accepts(registration):
             return False
-        self.layers.show(registration, live=True)
+        self.layers.pass_by(registration)
         return True
 
     @property
