@@ -193,8 +193,10 @@ def _plan(source: CohortSource, config: TrainingConfig) -> str:
     spacing = "" if source.space.spacing is None else f" at {source.space.spacing:g} mm"
     held = f", {counts.get('validation', 0)} held out" if source.validation_count else ""
     labels = f", {len(source.labels)} structures" if source.labels else ""
+    # A model that is trained further keeps its network, whatever the recipe says.
+    what = f"“{config.start_from}” further" if config.start_from else f"“{config.network}”"
     return (
-        f"Training “{config.network}” on {counts['train']} scans{held}{labels}, {grid}{spacing}, on "
+        f"Training {what} on {counts['train']} scans{held}{labels}, {grid}{spacing}, on "
         f"{describe_device(pick_device(config.device))}. Ctrl-C stops; nothing is lost."
     )
 

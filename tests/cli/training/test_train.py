@@ -136,15 +136,17 @@ def test_by_known_fields_and_by_landmarks(scans: Path, tmp_path: Path, capfd) ->
         files_of = f"{scans}/s{n}.nii.gz,{scans}/s{n}_seg.nii.gz,p{n}.csv,t{n}.nii.gz"
         rows.append(f"{files_of},{'train' if n < 7 else 'validation'}")
     (tmp_path / "table.csv").write_text("\n".join(rows))
-    given = ["train", str(tmp_path / "table.csv"), "--steps", "30", "--validate-every", "30"]
+    given = ["train", str(tmp_path / "table.csv"), "--steps", "36", "--validate-every", "36"]
     given += ["--no-affine", "--multiple", "8", "--precision", "float32", "--quiet"]
-    given += ["--similarity", "none", "--smoothness", "0", "--learning-rate", "0.002"]
-    field = ["--field-weight", "1", "--atlas", str(scans / "s0.nii.gz"), "--warm-up", "1"]
+    given += ["--similarity", "none", "--smoothness", "0", "--learning-rate", "0.005"]
+    given += ["--warm-up", "1", "--augmentation", "0", "--decay", "constant"]
+    field = ["--field-weight", "1", "--atlas", str(scans / "s0.nii.gz")]
     assert main([*given, *field, "--out", str(tmp_path / "known")]) == 0
     terms = numbers_of(tmp_path / "known")
     assert set(terms[0]) == {"known field"}
-    assert terms[-1]["known field"] < 0.5 * terms[0]["known field"]
-    marks = ["--landmark-weight", "1", "--warm-up", "1", "--augmentation", "0"]
+    losses = [t["known field"] for t in terms]
+    assert np.mean(losses[-6:]) < 0.6 * np.mean(losses[:6])
+    marks = ["--landmark-weight", "1"]
     assert main([*given, *marks, "--out", str(tmp_path / "marks")]) == 0
     assert set(numbers_of(tmp_path / "marks")[0]) == {"landmarks"}
     # What the scans do not have is said, and not trained without.
