@@ -13,6 +13,7 @@ from npe2 import PluginManifest
 from qtpy.QtWidgets import QWidget
 
 from napari_voxelmorph.engine import parallel, preferences
+from napari_voxelmorph.engine.config import DEFAULT
 from napari_voxelmorph.engine.device import pick_device
 from napari_voxelmorph.engine.errors import InputError
 from napari_voxelmorph.engine.preferences import SECTIONS, Preferences
@@ -20,6 +21,7 @@ from napari_voxelmorph.gui import preferences_page
 from napari_voxelmorph.gui.files import places
 from napari_voxelmorph.gui.preferences_page import PreferencesPage
 from napari_voxelmorph.gui.register import save_menu
+from napari_voxelmorph.gui.register.jobs import Pair, RegistrationJobs
 from napari_voxelmorph.gui.register.present import present_of
 
 NAME = "napari-voxelmorph"
@@ -128,6 +130,15 @@ def test_the_window_follows_at_once(page: Any, empty_window: Any, qtbot: Any) ->
         qtbot.waitUntil(lambda: parallel.thread_count() == before)
     finally:
         parallel.set_threads(before)
+
+
+def test_a_registration_goes_where_the_preferences_say_now(pair_2d: Any) -> None:
+    jobs, pair = RegistrationJobs(), Pair(pair_2d.moving, pair_2d.fixed)
+    assert jobs.check(pair, DEFAULT).problem == ""
+    preferences.change(device="cuda:99")
+    assert "preferences ask for the device “cuda:99”" in jobs.check(pair, DEFAULT).problem
+    preferences.change(device="cpu")
+    assert jobs.check(pair, DEFAULT).device.startswith("CPU")
 
 
 def test_a_damaged_file_is_told_in_the_window(make_napari_viewer: Any, monkeypatch: Any) -> None:

@@ -144,11 +144,13 @@ class RegistrationJobs:
         return registrar
 
     def _registrar(self, device: str) -> Registrar:
+        from napari_voxelmorph.engine.device import pick_device
         from napari_voxelmorph.engine.registration import Registrar
 
-        if device not in self._registrars:
-            self._registrars[device] = Registrar(device)
-        return self._registrars[device]
+        name = str(pick_device(device))  # what “auto” means follows the preferences
+        if name not in self._registrars:
+            self._registrars[name] = Registrar(name)
+        return self._registrars[name]
 
 
 def _model_warnings(pair: Pair, config: RegistrationConfig) -> list[str]:
