@@ -37,11 +37,14 @@ from napari_voxelmorph.gui.message import Message
 from napari_voxelmorph.gui.plain_words import sentence_and_details
 from napari_voxelmorph.gui.qa.looking import Looking
 from napari_voxelmorph.gui.register.present import present_of
-from napari_voxelmorph.gui.section import WrappingLabel
+from napari_voxelmorph.gui.section import WrappingLabel, scrolling
 from napari_voxelmorph.gui.views.shown_pair import same_volume
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.result import Registration
+
+#: Of the table, and of all, px: beside other docks some of it stays in sight.
+_LEAST_TABLE, _LEAST_HEIGHT = 110, 230
 
 
 class LandmarksDock(QWidget):
@@ -81,7 +84,9 @@ class LandmarksDock(QWidget):
         )  # fmt: skip
         self.use = use_box()
         self.table = LandmarkTable()
-        column = QVBoxLayout(self)
+        self.table.setMinimumHeight(_LEAST_TABLE)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
         column.addWidget(self.words)
         column.addWidget(self.message)
         column.addWidget(self.buttons)
@@ -89,6 +94,11 @@ class LandmarksDock(QWidget):
         column.addWidget(self.table, 1)
         column.addWidget(self.use)
         column.addWidget(self.use_words)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        area = scrolling(inner)
+        area.setMinimumHeight(_LEAST_HEIGHT)
+        outer.addWidget(area)
         self.place.toggled.connect(self._on_place)
         self.undo.clicked.connect(self._on_undo)
         self.remove.clicked.connect(self._on_remove)
