@@ -44,6 +44,7 @@ def test_the_card_says_how_it_came_about(short, make_source):
     card = load_model(model.folder)[1]
     assert card == model.card
     assert card.licence == "CC0-1.0" and card.space.shape == (32, 28)
+    assert card.description == "Registers scans."
     assert card.training["recipe"]["learning_rate"] == 3e-3
     assert [step for step, _ in card.training["curves"]["loss"]] == [1, 2, 3, 4]
     assert len(card.training["curves"]["validation dice"]) == 2

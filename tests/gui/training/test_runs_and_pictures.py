@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from napari_voxelmorph.engine.networks.space import Space
 from napari_voxelmorph.engine.training.data.config import DataConfig
 from napari_voxelmorph.engine.training.samples import PairsInMemory, Sample
+from napari_voxelmorph.gui.training import training_preview
 from napari_voxelmorph.gui.training.train_words import duration
 from napari_voxelmorph.gui.training.training_choice import (
     DataChoice,
@@ -91,3 +94,28 @@ def test_runs_are_listed_newest_first_with_what_became_of_them(tmp_path):
     assert runs[1].title == "cohort · stopped at step 40 of 100 · 2026-01-02 03:04"
     fresh = new_run_folder(DataChoice("folder", str(Path("/x/my scans!"))), tmp_path)
     assert fresh.parent == tmp_path and fresh.name.endswith(" my-scans") and not fresh.exists()
+
+
+def test_the_first_picture_does_not_put_the_second_off(monkeypatch):
+    """It compiles the kernels; those that follow may take a tenth of the time."""
+    clock = [0.0]
+
+    def slow(*_):
+        clock[0] += 30
+        return None
+
+    monkeypatch.setattr(training_preview, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(training_preview, "registered", slow)
+    wanted = threading.Event()
+    wanted.set()
+    sample = Sample(torch.zeros(1, 8, 8), torch.zeros(1, 8, 8))
+    maker = training_preview.PreviewMaker(PairsInMemory([sample]), wanted)
+
+    def shown(seconds, step):
+        clock[0] = seconds
+        made = SimpleNamespace(step=step, snapshot=lambda: None)
+        return maker.picture(made) is not None
+
+    assert shown(0, 1) and not shown(30.5, 2)
+    assert shown(31.5, 3)
+    assert not shown(200, 4) and shown(61.5 + 271, 5)
