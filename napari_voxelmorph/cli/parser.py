@@ -189,7 +189,9 @@ def _command(
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running")
-    group.add_argument("--threads", type=_threads, metavar="N", help="CPU threads (default: as preferred, or all)")
+    group.add_argument(
+        "--threads", type=_threads, metavar="N", help="CPU threads (or as preferred)"
+    )
     group.add_argument("--quiet", action="store_true", help="no progress, no summary")
     group.add_argument("--debug", action="store_true", help="on an error, print the traceback")
 
