@@ -27,7 +27,8 @@ from napari_voxelmorph.engine.training.data.store import Store
 from napari_voxelmorph.engine.training.data.subject import Subject
 from napari_voxelmorph.engine.training.data.survey import Finding
 
-#: Scans that are prepared at the same time: more threads gain little, and each takes memory.
+#: Scans that are prepared at the same time.  Two thirds of an alignment use all cores already
+#: (benchmarks/NOTES.md), and each takes memory.
 _AT_ONCE = 2
 
 
