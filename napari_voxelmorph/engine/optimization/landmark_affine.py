@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_voxelmorph.engine.geometry.volume import Matrix
 from napari_voxelmorph.engine.landmarks import LandmarkPairs
 
-#: Points spread less than this share of their extent along an axis do not span it.
-_FLAT = 1e-2
+Points = NDArray[np.float64]
 
 
 def fit_landmarks(pairs: LandmarkPairs, kind: Literal["affine", "rigid"] = "affine") -> Matrix:
     """Least squares over the pairs; fixed world to moving world, mm.
 
-    An affine map needs four pairs that do not lie in a plane (2-D: three not on a line); with
-    fewer it is a rigid one, and where that is not pinned either (one pair, or all on one line in
-    3-D) it turns as little as can be.
+    An affine map is taken only where it foretells each pair from the others better than a rigid
+    one does: of few pairs, or of pairs near one plane, it fits the noise (benchmarks/NOTES.md).
+    That needs five pairs at least (2-D: four).  Where a rotation is not pinned either (one pair,
+    or all on one line in 3-D) it turns as little as can be.
 
     Parameters
     ----------
@@ -32,18 +34,39 @@ def fit_landmarks(pairs: LandmarkPairs, kind: Literal["affine", "rigid"] = "affi
     ndarray (D + 1, D + 1)
     """
     fixed, moving = pairs.fixed, pairs.moving
-    ndim = fixed.shape[1]
+    if kind == "affine" and len(fixed) > fixed.shape[1] + 1:
+        whole = _affine(fixed, moving)
+        # Mirrored pairs are no alignment of one anatomy.
+        if np.linalg.det(whole[:-1, :-1]) > 0:
+            misses = [_left_out(fit, fixed, moving) for fit in (_affine, _rigid)]
+            if misses[0] < misses[1]:
+                return whole
+    return _rigid(fixed, moving)
+
+
+def _left_out(fit: Callable[[Points, Points], Matrix], fixed: Points, moving: Points) -> float:
+    """Sum of the squared distances of each pair under the map that the others give."""
+    total = 0.0
+    for n in range(len(fixed)):
+        rest = np.arange(len(fixed)) != n
+        matrix = fit(fixed[rest], moving[rest])
+        total += float(np.sum((matrix[:-1, :-1] @ fixed[n] + matrix[:-1, -1] - moving[n]) ** 2))
+    return total
+
+
+def _affine(fixed: Points, moving: Points) -> Matrix:
     middle, goal = fixed.mean(axis=0), moving.mean(axis=0)
-    here, there = fixed - middle, moving - goal
-    extent = np.linalg.svd(here, compute_uv=False)
-    spanned = len(extent) == ndim and extent[-1] > _FLAT * max(extent[0], 1e-12)
-    if kind == "affine" and spanned and len(fixed) > ndim:
-        linear = np.linalg.lstsq(here, there, rcond=None)[0].T
-        if np.linalg.det(linear) <= 0:  # mirrored pairs: no alignment of one anatomy
-            linear = _rotation(here, there)
-    else:
-        linear = _rotation(here, there)
-    matrix = np.eye(ndim + 1)
+    return _about(np.linalg.lstsq(fixed - middle, moving - goal, rcond=None)[0].T, middle, goal)
+
+
+def _rigid(fixed: Points, moving: Points) -> Matrix:
+    middle, goal = fixed.mean(axis=0), moving.mean(axis=0)
+    return _about(_rotation(fixed - middle, moving - goal), middle, goal)
+
+
+def _about(linear: Matrix, middle: Points, goal: Points) -> Matrix:
+    """The map with a linear part that takes `middle` to `goal`."""
+    matrix = np.eye(len(middle) + 1)
     matrix[:-1, :-1] = linear
     matrix[:-1, -1] = goal - linear @ middle
     return matrix

@@ -29,7 +29,7 @@ def cloud(count, ndim, seed=1):
     return np.random.default_rng(seed).normal(0, 25, (count, ndim)) + 40
 
 
-@pytest.mark.parametrize("ndim, count", [(2, 3), (3, 4), (3, 12)])
+@pytest.mark.parametrize("ndim, count", [(2, 4), (3, 5), (3, 12)])
 def test_an_affine_map_is_found_exactly(ndim, count):
     truth, fixed = known(ndim), cloud(count, ndim)
     found = fit_landmarks(LandmarkPairs(fixed, moved(truth, fixed)))
@@ -38,9 +38,9 @@ def test_an_affine_map_is_found_exactly(ndim, count):
 
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_with_noise_it_is_scipys_least_squares(ndim):
-    fixed = cloud(9, ndim)
+    fixed = cloud(14, ndim)
     rng = np.random.default_rng(8)
-    moving = moved(known(ndim), fixed) + rng.normal(0, 2, fixed.shape)
+    moving = moved(known(ndim), fixed) + rng.normal(0, 0.5, fixed.shape)
 
     def misses(numbers):
         matrix = np.vstack([numbers.reshape(ndim, ndim + 1), np.eye(ndim + 1)[-1]])
@@ -66,11 +66,11 @@ def test_the_rotation_is_scipys(count):
 
 
 def test_too_few_or_flat_points_give_a_rigid_map():
-    """Three points in 3-D, or many in one plane, do not say how space is stretched across."""
+    """Four points fit any affine map; many in one plane do not say how space is stretched across."""
     flat = cloud(8, 3)
     flat[:, 2] = 4.0
     turn = Rotation.from_euler("z", 30, degrees=True).as_matrix()
-    for fixed in (cloud(3, 3), flat):
+    for fixed in (cloud(3, 3), cloud(4, 3), flat):
         found = fit_landmarks(LandmarkPairs(fixed, moved(known(3, linear=turn), fixed)))
         np.testing.assert_allclose(found[:3, :3], turn, atol=1e-6)
 
@@ -91,3 +91,24 @@ def test_mirrored_pairs_never_give_a_mirror():
     fixed = cloud(6, 3)
     moving = fixed * [-1.0, 1, 1]
     assert np.linalg.det(fit_landmarks(LandmarkPairs(fixed, moving))[:3, :3]) == pytest.approx(1)
+
+
+def test_few_noisy_points_near_a_plane_do_not_fit_their_noise():
+    """Five points in a slab of 10 mm, clicked to 3 mm: an affine map would be far off beyond it."""
+    rng = np.random.default_rng(5)
+    turn = Rotation.from_euler("xyz", [8, -5, 10], degrees=True).as_matrix()
+    truth = known(3, linear=turn)
+    far = cloud(30, 3, seed=9)
+    for _ in range(5):
+        fixed = rng.uniform(-1, 1, (5, 3)) * [60, 60, 5]
+        moving = moved(truth, fixed) + rng.normal(0, 3, fixed.shape)
+        found = fit_landmarks(LandmarkPairs(fixed, moving))
+        miss = np.linalg.norm(moved(found, far) - moved(truth, far), axis=1).mean()
+        assert miss < 15
+
+
+def test_many_points_of_a_stretched_scan_give_an_affine_map():
+    rng = np.random.default_rng(3)
+    truth, fixed = known(3), cloud(20, 3)
+    found = fit_landmarks(LandmarkPairs(fixed, moved(truth, fixed) + rng.normal(0, 1, fixed.shape)))
+    assert np.abs(found[:3, :3] - truth[:3, :3]).max() < 0.06
