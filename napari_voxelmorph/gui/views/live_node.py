@@ -45,10 +45,17 @@ class PictureVisual(Visual):
         The same in the picture, (x, y), 0 to 1 from its first pixel.
     smooth : bool
         Linear interpolation between pixels.
+    solid : bool
+        Nothing shines through: there is nothing to mix.
     """
 
     def __init__(
-        self, picture: Picture, places: NDArray[Any], texels: NDArray[Any], smooth: bool = False
+        self,
+        picture: Picture,
+        places: NDArray[Any],
+        texels: NDArray[Any],
+        smooth: bool = False,
+        solid: bool = False,
     ) -> None:
         Visual.__init__(self, vcode=_VERTEX, fcode=_FRAGMENT)
         self._picture = gloo.Texture2D(
@@ -59,7 +66,7 @@ class PictureVisual(Visual):
         self.shared_program["a_texel"] = gloo.VertexBuffer(texels.astype(np.float32))
         self._draw_mode = "triangles"
         self.set_gl_state(
-            depth_test=False, cull_face=False, blend=True, blend_equation="func_add",
+            depth_test=False, cull_face=False, blend=not solid, blend_equation="func_add",
             blend_func=("one", "one_minus_src_alpha"),
         )  # fmt: skip
         self.freeze()
@@ -78,11 +85,13 @@ class PictureVisual(Visual):
 PictureNode: Any = create_visual_node(PictureVisual)
 
 
-def on_corners(picture: Picture, corners: NDArray[Any], smooth: bool, parent: Node) -> Any:
+def on_corners(
+    picture: Picture, corners: NDArray[Any], smooth: bool, solid: bool, parent: Node
+) -> Any:
     """A picture whose corners (first pixel, along its first row, opposite) lie at `corners`."""
     first, right, opposite = np.asarray(corners, np.float64)
     places = first + _SQUARE[:, :1] * (right - first) + _SQUARE[:, 1:] * (opposite - right)
-    return PictureNode(picture, places, _SQUARE, smooth, parent=parent)
+    return PictureNode(picture, places, _SQUARE, smooth, solid, parent=parent)
 
 
 def over_canvas(picture: Picture, parent: Node) -> Any | None:

@@ -61,7 +61,7 @@ class LiveScene:
         if under is not None:
             over_canvas(under, self._node)
         for sheet, picture in zip(sheets, pictures, strict=True):
-            node = on_corners(picture, sheet.corners, sheet.smooth, self._node)
+            node = on_corners(picture, sheet.corners, sheet.smooth, sheet.solid, self._node)
             self._shown.append((sheet, node))
         over_canvas(over, self._node)
         for number, child in enumerate(self._node.children):

@@ -91,6 +91,11 @@ class Sheet:
         self._glows = colors.additive and not self._ground
         self._layers.append((layer, colors))
 
+    @property
+    def solid(self) -> bool:
+        """Whether nothing that lies below can be seen through it."""
+        return self._ground
+
     def picture(self) -> NDArray[np.uint8] | None:
         """(rows, columns, 4), premultiplied; None where the slice holds nothing."""
         mixed = None if self._start is None else self._start.copy()
