@@ -100,6 +100,21 @@ def test_files_by_a_transform_of_any_program(dock, pair, tmp_path, suffix, name)
     np.testing.assert_array_equal(volume_from_layer(dock.viewer.layers[0]).data, moved)
 
 
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "..", "", "a\\b:c*?"])
+def test_names_of_layers_cannot_lead_out_of_the_folder(dock, pair, tmp_path, monkeypatch, name):
+    layer = dock.viewer.add_layer(Layer.create(*layer_from_volume(pair.result.moving)))
+    layer.name = name
+    dock.things.add_layer(layer)
+    dock.set_folder(str(tmp_path / "out"))
+    outcome = type("Outcome", (), {"registration": pair.result})
+    monkeypatch.setattr(apply_dock, "result_in", lambda viewer: outcome)
+    before = set(tmp_path.rglob("*"))
+    dock.button.click()
+    assert dock.message.kind == "done", dock.message.text.text()
+    (new,) = set(tmp_path.rglob("*")) - before
+    assert new.parent == tmp_path / "out" and new.name.endswith("_moved.nii.gz")
+
+
 def test_layers_by_the_result_that_is_shown(dock, pair, tmp_path, monkeypatch):
     viewer = dock.viewer
     for volume in (pair.result.moving, pair.labels, pair.result.fixed):
