@@ -24,6 +24,7 @@ from napari_voxelmorph.engine.config import NOTHING_FOUND
 from napari_voxelmorph.engine.errors import OutputError
 from napari_voxelmorph.engine.files.exchange import exchange
 from napari_voxelmorph.engine.files.landmarks import save_landmarks
+from napari_voxelmorph.engine.files.session_parts import LANDMARKS, VOLUMES
 from napari_voxelmorph.engine.files.writing import writing
 from napari_voxelmorph.engine.geometry.volume import Volume
 from napari_voxelmorph.engine.registration import Registration
@@ -59,6 +60,11 @@ class Pair:
         if self.moving_landmarks is None or self.fixed_landmarks is None:
             return None
         return self.moving_landmarks, self.fixed_landmarks
+
+    def companions(self) -> dict[str, Volume | Points]:
+        """What a session keeps beside the registration, by role."""
+        found = {role: getattr(self, role) for role in (*VOLUMES, *LANDMARKS)}
+        return {role: part for role, part in found.items() if part is not None}
 
 
 def prepare_folder(out: str) -> Path:
@@ -154,7 +160,7 @@ def _write_all(
     }
     files.save(result.moved, written["moved"])
     files.save_displacement(result, written["displacement"])
-    files.save_session(result, written["session"])
+    files.save_session(files.Session(result, pair.companions()), written["session"])
     moved = None
     if pair.moving_labels is not None:
         written["moved_labels"] = folder / f"moved_labels{ending}"

@@ -13,6 +13,8 @@ from napari_voxelmorph.cli import main
 from napari_voxelmorph.engine import files
 from napari_voxelmorph.engine.errors import OutputError
 from napari_voxelmorph.engine.files.landmarks import load_landmarks
+from napari_voxelmorph.engine.review.case import opening
+from napari_voxelmorph.engine.review.worklist import load_worklist
 
 from .commands import QUICK, says
 
@@ -46,6 +48,26 @@ def test_moved_labels_stay_exact_and_landmarks_named(result: Path, inputs: Path)
     assert set(after) <= set(before)
     _, names = load_landmarks(result / "moved_landmarks.csv", 3)
     assert "pons" in names
+
+
+def test_results_are_a_worklist_whose_segmentations_are_compared(
+    result: Path, inputs: Path
+) -> None:
+    """Moved labels lie beside the session; what it keeps is judged, as in the window."""
+    (case,) = load_worklist(result).cases
+    steps = opening(case)
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        found = end.value
+    assert found.session is not None and found.registration.field is not None
+    for role in ("moving_labels", "fixed_labels"):
+        given = nibabel.load(inputs / f"{role}.nii.gz").get_fdata()
+        np.testing.assert_array_equal(getattr(found, role).data, given)
+    for role in ("moving_landmarks", "fixed_landmarks"):
+        given, _ = load_landmarks(inputs / f"{role}.csv", 3)
+        np.testing.assert_allclose(found.session.companions[role], given)
 
 
 def test_progress_goes_to_stderr_and_the_summary_to_stdout(

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.errors import FileFormatError, InputError, VoxelMorphError
 from napari_voxelmorph.engine.files import session_json, session_parts
 from napari_voxelmorph.engine.files.reading import HEADER_LIMIT, damaged, reading
 from napari_voxelmorph.engine.files.session_folder import INDEX, Place, write_session
@@ -32,7 +32,7 @@ from napari_voxelmorph.engine.geometry.volume import Matrix, Volume
 from napari_voxelmorph.engine.provenance import installed
 from napari_voxelmorph.engine.result import Registration
 
-__all__ = ["INDEX", "Session", "load_session", "open_session", "save_session"]
+__all__ = ["INDEX", "Session", "companions_in", "load_session", "open_session", "save_session"]
 
 _FORMAT, _SCHEMA = "napari-voxelmorph session", 1
 _WHAT = "a napari-voxelmorph session"
@@ -163,6 +163,18 @@ def open_session(folder: str | os.PathLike[str], follow_references: bool = False
             "itself is as it was saved."
         )
         return replace(session, problems=(*session.problems, sentence))
+
+
+def companions_in(folder: str | os.PathLike[str]) -> frozenset[str]:
+    """Roles of the segmentations, masks and landmarks that a session keeps, without reading them.
+
+    Empty as well where the session cannot be opened: who opens it is told why.
+    """
+    try:
+        found = _read_index(folder)[1].get("companions")
+    except VoxelMorphError:
+        return frozenset()
+    return frozenset(found) if isinstance(found, dict) else frozenset()
 
 
 def _read_index(place: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_voxelmorph.engine.errors import FileFormatError, InputError
+from napari_voxelmorph.engine.files.label_tables import table_beside
 from napari_voxelmorph.engine.files.reading import reading
-from napari_voxelmorph.engine.files.session import INDEX
+from napari_voxelmorph.engine.files.session import INDEX, companions_in
 from napari_voxelmorph.engine.review.bids_cases import cases_of_bids
 from napari_voxelmorph.engine.review.case import Case
 
@@ -63,7 +64,8 @@ def load_worklist(path: Path | str) -> Worklist:
     path : path
         A CSV or TSV file with a head line (columns: case, session, fixed, moving, moved,
         fixed_labels, moving_labels, moved_labels, names; files relative to the table); a BIDS
-        data set; or a folder with saved sessions at any depth up to six.
+        data set; or a folder with saved sessions at any depth up to six, with the labels' names in
+        ``label_names.csv`` there or beside a session.
 
     Raises
     ------
@@ -103,9 +105,22 @@ def _sessions(folder: Path) -> list[Case]:
                     path = place / f"{role}{suffix}"
                     if role not in found and path.is_file():
                         found[role] = path
+        if "moving_labels" in companions_in(session):
+            # `register` writes the moved segmentation beside; the session's own still follows λ.
+            found.pop("moved_labels", None)
+        names = _names_near(session, folder)
         title = name.as_posix() if name.name else folder.name
-        cases.append(Case(title, session=session, **found))
+        cases.append(Case(title, session=session, names=names, **found))
     return cases
+
+
+def _names_near(session: Path, folder: Path) -> Path | None:
+    """A table of the labels' names in the session, beside it, or in the folder of all sessions."""
+    for place in (session, session.parent, folder):
+        path = table_beside(place / "moving_labels")
+        if path is not None:
+            return path
+    return None
 
 
 def _session_folders(folder: Path, depth: int) -> Iterator[Path]:

@@ -125,6 +125,21 @@ def test_the_segmentations_that_a_session_keeps_are_judged(tmp_path: Path, pair:
     np.testing.assert_array_equal(moved.moving_labels.data, other.data)  # type: ignore[union-attr]
 
 
+def test_a_table_of_names_in_the_folder_of_sessions_counts(tmp_path: Path, pair: Any) -> None:
+    fixed, moving, labels = pair
+    (tmp_path / "a").mkdir()
+    kept = {"moving_labels": labels}
+    save_session(Session(Registration(fixed, moving, np.eye(4)), kept), tmp_path / "a" / "session")
+    save(labels.with_data(2 - labels.data), tmp_path / "a" / "moved_labels.nii.gz")
+    (tmp_path / "label_names.csv").write_text("label,name\n2,Thalamus\n", encoding="utf-8")
+    (case,) = load_worklist(tmp_path).cases
+    found = run(case)
+    assert found.names[2].name == "Thalamus" and case.moved_labels is None
+    np.testing.assert_array_equal(found.moving_labels.data, labels.data)  # type: ignore[union-attr]
+    (tmp_path / "a" / "label_names.csv").write_text("label,name\n2,Putamen\n", encoding="utf-8")
+    assert run(load_worklist(tmp_path).cases[0]).names[2].name == "Putamen"
+
+
 def test_a_bids_tree(tmp_path: Path, pair: Any) -> None:
     fixed, _, labels = pair
     (tmp_path / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
