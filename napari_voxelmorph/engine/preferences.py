@@ -73,7 +73,7 @@ class Preferences:
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            _check(f, getattr(self, f.name))
+            object.__setattr__(self, f.name, _checked(f, getattr(self, f.name)))
 
 
 #: The pages of a form: key -> (title, preferences).
@@ -140,7 +140,8 @@ def save(preferences: Preferences) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if kept is None and path.exists():  # somebody may want to mend it
             os.replace(path, path.with_name(path.name + ".damaged"))
-        with temporary.open("x", encoding="utf-8") as file:
+        # A folder's name need not be text: JSON has signs for its bytes.
+        with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -192,8 +193,7 @@ def _parse(path: Path) -> tuple[Preferences, str]:
         if f.name not in kept:
             continue
         try:
-            _check(f, kept[f.name])
-            good[f.name] = kept[f.name]
+            good[f.name] = _checked(f, kept[f.name])
         except InputError as error:
             bad.append(str(error))
     sentence = (
@@ -218,13 +218,14 @@ def _kept(path: Path) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _check(f: dataclasses.Field[Any], value: Any) -> None:
+def _checked(f: dataclasses.Field[Any], value: Any) -> Any:
+    """The value as one of its type."""
     label, kind = f.metadata["label"], _TYPES[f.name]
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise InputError(f"{label}: expected {' or '.join(get_args(kind))}, got {value!r}.")
     elif kind is str:
-        if not isinstance(value, str) or len(value) > _LONGEST or "\0" in value:
+        if not isinstance(value, str) or len(value) > _LONGEST or not _can_be_named(value):
             raise InputError(f"{label}: expected a text, got {str(value)[:60]!r}.")
         if f.name == "device" and value not in _DEVICES and not _is_numbered(value):
             raise InputError(
@@ -239,11 +240,20 @@ def _check(f: dataclasses.Field[Any], value: Any) -> None:
                 f"{label}: expected {what} from {f.metadata['min']:g} to {f.metadata['max']:g}, got "
                 f"{str(value)[:60]}."
             )
+    return kind(value) if kind in (int, float) else value
+
+
+def _can_be_named(text: str) -> bool:
+    """Whether the system could have a folder of this name."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_numbered(device: str) -> bool:
     name, _, number = device.partition(":")
-    return name == "cuda" and number.isdecimal() and len(number) <= 3
+    return name == "cuda" and number.isascii() and number.isdecimal() and len(number) <= 3
 
 
 _TYPES = get_type_hints(Preferences)

@@ -95,6 +95,7 @@ def test_one_wrong_value_costs_only_itself(place: Path) -> None:
     [{"device": "abacus"}, {"device": "cuda:x"}, {"memory_gb": -1}, {"memory_gb": float("nan")},
      {"memory_gb": "8"}, {"memory_gb": True}, {"threads": 2.5}, {"threads": 10**30},
      {"threads": float("inf")}, {"convention": "left"}, {"models_folder": 3},
+     {"device": "cuda:\u0663"}, {"models_folder": "\ud800"},
      {"sessions_folder": "a\0b"}, {"last_folder": "x" * 10_000}],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_and_nothing_changes(values: dict, place: Path) -> None:
@@ -103,6 +104,22 @@ def test_what_cannot_be_is_refused_and_nothing_changes(values: dict, place: Path
     label = next(f for f in dataclasses.fields(Preferences) if f.name == name).metadata["label"]
     with pytest.raises(InputError, match=label.split(" (")[0]):
         preferences.change(**values)
+    assert preferences.current() == Preferences(threads=4)
+
+
+def test_a_folder_whose_name_is_no_text_is_kept(place: Path) -> None:
+    """Bytes that are not UTF-8 come from the command line as lone surrogates."""
+    name = "/data/\udcff\udce4/Möller"
+    preferences.change(models_folder=name)
+    assert preferences.load() == (Preferences(models_folder=name), "")
+    assert [path.name for path in place.parent.iterdir()] == ["preferences.json"]
+
+
+def test_a_whole_number_may_be_written_with_a_point(place: Path) -> None:
+    preferences.save(Preferences(threads=4))
+    text = place.read_text(encoding="utf-8").replace('"threads": 4', '"threads": 4.0')
+    place.write_text(text, encoding="utf-8")
+    assert type(preferences.current().threads) is int and preferences.load()[1] == ""
     assert preferences.current() == Preferences(threads=4)
 
 
