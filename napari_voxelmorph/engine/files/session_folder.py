@@ -22,8 +22,11 @@ from napari_voxelmorph.engine.files.writing import flush, folder_writing, output
 
 INDEX = "session.json"
 _OURS = re.compile(r"[a-z_]+(-\d+)?\.(npy|nii\.gz)")
-#: What a killed save may have left; plain names could be the user's.
-_LEFT = re.compile(r"[a-z_]+-\d+\.(npy|nii\.gz)|\.[0-9a-f]{8}\.session\.json")
+#: What a killed save may have left; plain names, and numbers after other words, could be the user's.
+_LEFT = re.compile(
+    r"((untuned_|[ab]_)?(field|deviation)-\d+\.npy"
+    r"|(fixed|moving)(_mask|_labels)?-\d+\.nii\.gz|\.[0-9a-f]{8}\.session\.json)"
+)
 
 #: A plain name (``field.npy``) -> where to write it; the path's own name goes into the index.
 Place = Callable[[str], Path]
@@ -41,8 +44,7 @@ def write_session(folder: str | os.PathLike[str], write: Write) -> None:
     target = Path(os.path.realpath(folder))
     if not (target / INDEX).is_file():
         with folder_writing(target, INDEX) as temporary:
-            text = session_json.dumps(write(lambda name: temporary / name))
-            (temporary / INDEX).write_text(text, encoding="utf-8")
+            _write_text(temporary / INDEX, session_json.dumps(write(lambda name: temporary / name)))
         return
     former = _named_by(target / INDEX)
     with _beside(target) as (place, written):
@@ -86,12 +88,17 @@ def _beside(target: Path) -> Iterator[tuple[Place, list[Path]]]:
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
-        temporary.write_text(text, encoding="utf-8")
+        _write_text(temporary, text)
         flush(temporary)
         os.replace(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _write_text(path: Path, text: str) -> None:
+    # An image's name need not be text: JSON has signs for its bytes.
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _named_by(path: Path) -> set[str]:

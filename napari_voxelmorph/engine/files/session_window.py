@@ -14,7 +14,8 @@ from napari_voxelmorph.engine.errors import FileFormatError
 
 #: Raised when an older version would misread the block; what is added in between is ignored.
 VERSION = 1
-_MOST, _TEXT, _NOTE = 64, 200, 10_000
+# What a field of the window can hold must fit: else a long note would cost the whole block.
+_MOST, _TEXT, _NOTE = 64, 200, 100_000
 _MOST_VERDICTS = 10_000
 _FAR = 1e7
 
@@ -136,7 +137,7 @@ def window_from(found: Any, ndim: int) -> WindowState:
         convention=_text(block.get("convention"), "convention"),
         center=_numbers(block, "center", 3),
         angles=_numbers(block, "angles", 3),
-        zoom=_number(block.get("zoom"), 1e-6, 1e6, "zoom"),
+        zoom=_number(block.get("zoom"), 1e-12, 1e12, "zoom"),
         canvas=tuple(_whole(n, 0, 100_000, "canvas") for n in _list(block, "canvas"))[:2],
         looks={
             _text(role, "looks"): _look(look)
@@ -149,7 +150,7 @@ def window_from(found: Any, ndim: int) -> WindowState:
 
 def _look(found: Any) -> Look:
     look = _mapping(found, "looks")
-    low, high = (_number(look.get(end), -1e30, 1e30, f"looks, {end}") for end in ("low", "high"))
+    low, high = (_number(look.get(end), -1e300, 1e300, f"looks, {end}") for end in ("low", "high"))
     if not low < high:
         raise FileFormatError(f"“looks” has the contrast limits {low:g} to {high:g}")
     return Look(
@@ -176,7 +177,9 @@ def _reviewed(found: Any) -> Reviewed | None:
         return None
     reviewed = _mapping(found, "reviewed")
     said = _list(reviewed, "verdicts", _MOST_VERDICTS)
-    return Reviewed(_text(reviewed.get("reader"), "reader"), tuple(_said(one) for one in said))
+    return Reviewed(
+        _text(reviewed.get("reader"), "reader", _NOTE), tuple(_said(one) for one in said)
+    )
 
 
 def _said(found: Any) -> Said:

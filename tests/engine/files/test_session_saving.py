@@ -15,6 +15,8 @@ import pytest
 from napari_voxelmorph.engine.errors import OutputError
 from napari_voxelmorph.engine.files import Session, open_session, save_session
 from napari_voxelmorph.engine.files import session_arrays as arrays
+from napari_voxelmorph.engine.files.session_parts import OTHERS, VOLUMES
+from napari_voxelmorph.engine.geometry.posterior import Posterior
 from napari_voxelmorph.engine.geometry.volume import Volume
 
 from .grids import CASES
@@ -55,6 +57,46 @@ def test_files_of_others_are_never_written_over(make_registration, tmp_path):
     save_session(marked(made, 1), folder)
     save_session(made, folder)
     assert (folder / "moving_labels.nii.gz").read_bytes() == b"mine"
+
+
+def test_numbered_files_of_others_stay(make_registration, tmp_path):
+    made, folder = make_registration(CASES["2-D"]), tmp_path / "session"
+    save_session(made, folder)
+    for name in ("scan-2.nii.gz", "weights-1.npy", "labels-3.nii.gz"):
+        (folder / name).write_bytes(b"mine")
+    save_session(made, folder)
+    save_session(made, folder)
+    for name in ("scan-2.nii.gz", "weights-1.npy", "labels-3.nii.gz"):
+        assert (folder / name).read_bytes() == b"mine"
+
+
+def test_what_a_killed_save_may_leave_is_known(make_registration, tmp_path):
+    """Each file that a full session writes, under the number of a save that was killed."""
+    made, folder = make_registration(CASES["2-D"]), tmp_path / "session"
+    posterior = Posterior(made.field, np.zeros(made.field.data.shape, np.float16), 1.0, 1.0)
+    made = replace(made, posterior=posterior)
+    volume = Volume(np.ones(made.fixed.shape, np.uint8), made.fixed.affine, "labels")
+    whole = Session(made, dict.fromkeys(VOLUMES, volume), dict.fromkeys(OTHERS, made))
+    save_session(whole, folder)
+    names = [p.name for p in folder.iterdir() if p.name != "session.json"]
+    assert len(names) == 2 + 2 + 4 + 6
+    for name in names:
+        (folder / name.replace(".", "-7.", 1)).touch()
+    save_session(made, folder)
+    assert len(list(folder.iterdir())) == 1 + 4
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_image_whose_name_is_no_text(make_registration, tmp_path, again):
+    """Bytes of a path that are not UTF-8 are lone surrogates."""
+    made, folder = make_registration(CASES["2-D"]), tmp_path / "session"
+    if again:
+        save_session(made, folder)
+    path = "/data/\udce4rzte/scan.nii"
+    moving = replace(made.moving, name="sc\udcffn", header={"path": path})
+    save_session(replace(made, moving=moving), folder)
+    found = open_session(folder).registration.moving
+    assert (found.name, found.header["path"]) == ("sc\udcffn", path)
 
 
 def test_a_session_changed_by_hand_deletes_nothing_of_others(make_registration, tmp_path):

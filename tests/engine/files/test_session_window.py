@@ -172,6 +172,15 @@ def test_a_damaged_view_does_not_take_the_result_along(
     np.testing.assert_array_equal(again.registration.moved.data, kept.registration.moved.data)
 
 
+def test_whatever_a_window_can_hold_opens_again():
+    """A full field for notes, a reader's long name, nanometres on the screen."""
+    said = Said("accept", "é" * 32_767, 3, "now")
+    state = replace(state_of(3), zoom=4e6, reviewed=Reviewed("r" * 300, (said,)),
+                    looks={"fixed": Look(1.0, -1e38, 1e38, 1.0, "gray")})  # fmt: skip
+    found = window_from(json.loads(json.dumps(window_to(state))), 3)
+    assert found == state
+
+
 def test_what_a_later_version_adds_is_passed_over():
     block = json.loads(json.dumps(window_to(state_of(3))))
     block["holograms"] = {"on": True}
