@@ -19,6 +19,8 @@ Points = NDArray[np.float64]
 MOST = 1000
 #: Farther outside the fixed image than this share of its extent, a list belongs to another scan.
 _OUTSIDE = 0.5
+#: No scanner reaches so far (mm): larger numbers are damage.
+_FARTHEST = 1e6
 
 _NONE_GIVEN = (
     "but no landmarks were given. Give matching points of both images (world mm), or {cure}."
@@ -74,6 +76,12 @@ def landmark_pairs(fixed_points: Any, moving_points: Any, fixed: Volume) -> Land
         raise InputError("The lists of landmarks hold no pair of known positions.")
     if len(found) > MOST:
         raise InputError(f"There are {len(found)} landmarks; at most {MOST} can be used.")
+    for points, role in ((found.fixed, "fixed"), (found.moving, "moving")):
+        if np.abs(points).max() > _FARTHEST:
+            raise InputError(
+                f"A {role} landmark lies {np.abs(points).max():.3g} mm away. Are the points in world "
+                "millimetres? Correct it, or leave it out."
+            )
     _check_places(found.fixed, fixed)
     return found
 

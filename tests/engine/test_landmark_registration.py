@@ -147,6 +147,15 @@ def test_lists_that_do_not_fit_are_refused(fixed, moving, words):
         landmark_pairs(fixed, moving, IMAGE)
 
 
+@pytest.mark.parametrize("role", ["fixed", "moving"])
+def test_a_damaged_number_is_named(role):
+    """One point out of this world would bend the whole image, or overflow."""
+    points = {r: np.full((4, 2), 5.0) for r in ("fixed", "moving")}
+    points[role][2, 1] = 1e300
+    with pytest.raises(InputError, match=f"A {role} landmark lies 1e\\+300 mm away"):
+        landmark_pairs(points["fixed"], points["moving"], IMAGE)
+
+
 def test_unknown_positions_are_left_out():
     fixed = np.array([[1.0, 2.0], [np.nan, 3.0], [4.0, 5.0]])
     found = landmark_pairs(fixed, np.array([[1.0, 2], [3, 4], [np.inf, 6]]), IMAGE)
