@@ -11,10 +11,12 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_voxelmorph.engine.review.rows import Row
 from napari_voxelmorph.gui.qa.qa_jobs import overlap
+from napari_voxelmorph.gui.views.shown_pair import same_images, same_pair
 
 if TYPE_CHECKING:
     from napari_voxelmorph.engine.result import Registration
     from napari_voxelmorph.gui.qa.judging import Judging
+    from napari_voxelmorph.gui.register.jobs import Pair
 
 _NAMES = ("A", "B")
 
@@ -79,6 +81,19 @@ class Pins(QObject):
         super().__init__(parent)
         self._judging = judging
         self._pins: dict[str, Pinned] = {}
+        #: Whose Dice the pins have.
+        self._pair: Pair | None = None
+        judging.changed.connect(self._follow)
+
+    def _follow(self) -> None:
+        """Pins of another pair say nothing of this one; on other segmentations they are others."""
+        outcome, before = self._judging.outcome, self._pair
+        if not self._pins or before is None or outcome is None or same_pair(outcome.pair, before):
+            return
+        if same_images(outcome.pair, before) and outcome.pair.moving_labels is not None:
+            self.measure_again()
+        else:
+            self.clear()
 
     def __bool__(self) -> bool:
         return bool(self._pins)
@@ -107,6 +122,7 @@ class Pins(QObject):
         outcome = self._judging.outcome
         if outcome is not None:
             dice = {row.id: row.value("dice") for row in self._judging.rows}
+            self._pair = outcome.pair
             self._put("A", Pinned(outcome.registration, "", dice, tuned=False))
             self.changed.emit()
 
@@ -125,7 +141,7 @@ class Pins(QObject):
         outcome, nearest = judging.outcome, judging.nearest
         if outcome is None:
             return
-        pair = outcome.pair
+        pair = self._pair = outcome.pair
 
         def done(dice: dict[int, float]) -> None:
             if self._pins.get(name) is pin:

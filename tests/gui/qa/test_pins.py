@@ -106,6 +106,22 @@ def test_another_case_ends_the_comparison(docks, worklist):
     assert not docks.qa.pins and docks.qa.table.isColumnHidden(DELTA)
 
 
+def test_another_pair_ends_the_comparison(shown):
+    """Its structures may have the same numbers, and yet be of somebody else."""
+    shown.qa.pins.pin_shown()
+    shown.register.runner.take_up(shown.outcome_of(shown.scene(1, shift=2)))
+    assert not shown.qa.pins and shown.qa.table.isColumnHidden(DELTA)
+    assert "against" not in shown.qa.summary.text()
+
+
+def test_with_another_segmentation_pins_are_measured_anew(shown):
+    shown.qa.pins.pin_shown()
+    other = shown.scene(shift=2)
+    shown.made.moving_labels = other.moving_labels
+    shown.register.runner.take_up(shown.outcome_of(shown.made))
+    assert bool(shown.qa.pins) and shown.texts(DELTA)[:2] == ["+0.000", "+0.000"]
+
+
 def test_without_a_fixed_segmentation_there_is_nothing_to_compare(docks):
     made = docks.scene()
     docks.register.runner.take_up(docks.outcome_of(made, fixed_labels=False))
