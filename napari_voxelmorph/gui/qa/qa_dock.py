@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from napari_voxelmorph.engine.review.rows import Row
 from napari_voxelmorph.gui.background.farewell import when_destroyed
@@ -71,6 +71,8 @@ class QaDock(QWidget):
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(400)
+        # A click beside everything leaves the note, so that the keys work again.
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -106,6 +108,9 @@ class QaDock(QWidget):
         self.limits.opened.connect(lambda shown: self.panel.setVisible(not shown))
         self.limits.changed.connect(judging.set_limits)
         self.pins.changed.connect(self._on_pins)
+        # The note is written: the next key is a verdict.
+        self.panel.note.returnPressed.connect(self.setFocus)
+        self.panel.note.returnPressed.connect(self.refresh)
         looking = self.looking
         when_destroyed(self, lambda: _leave(judging, reviewing, looking))
         when_destroyed(self, self.session_review.leave)
@@ -130,8 +135,12 @@ class QaDock(QWidget):
         state = qa_words.state_of(judging)
         self.empty.setText(state)
         has_table = bool(judging.rows)
+        if not has_table:
+            self._keep_focus()
         for widget in (self.tools, self.table):
             widget.setVisible(has_table)
+        if has_table and self.hasFocus():
+            self.table.setFocus()
         if not has_table:
             self.limits.setVisible(False)
         self.filler.setVisible(not has_table)
@@ -145,6 +154,14 @@ class QaDock(QWidget):
         self.verdicts.show_selected()
         if has_table and not (judging.measuring or judging.looking_alone):
             self.reviewing.read_ahead()
+
+    def _keep_focus(self) -> None:
+        """What is hidden hands the focus on, to the note: keys for verdicts would be typed there."""
+        focus = QApplication.focusWidget()
+        if focus is not None and any(
+            widget is focus or widget.isAncestorOf(focus) for widget in (self.tools, self.table)
+        ):
+            self.setFocus()
 
     def _show_rows(self, rows: list[Row]) -> None:
         self._shown = rows

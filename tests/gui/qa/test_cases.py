@@ -104,6 +104,28 @@ def test_keys_never_fire_while_one_types(docks, worklist, monkeypatch):
     assert qa.reviewing.verdicts_on_structures() == {}
 
 
+def test_the_focus_stays_out_of_the_note_while_a_case_is_measured(docks, worklist, qtbot):
+    """A table that is hidden hands the focus on: verdict keys would be typed into the note."""
+    qa, window = docks.qa, docks.viewer.window._qt_window
+    qa.reviewing.open(str(worklist))
+    with qtbot.waitActive(window):
+        window.show()
+        window.activateWindow()
+    qa.table.setFocus()
+    assert QApplication.focusWidget() is qa.table
+    rows, qa.judging.rows = qa.judging.rows, []
+    qa.refresh()
+    assert qa.table.isHidden() and QApplication.focusWidget() is qa
+    QTest.keyClick(qa, "2")
+    assert qa.panel.note.text() == ""
+    qa.judging.rows = rows
+    qa.refresh()
+    assert QApplication.focusWidget() is qa.table
+    qa.panel.note.setFocus()
+    QTest.keyClick(qa.panel.note, Qt.Key.Key_Return)
+    assert QApplication.focusWidget() is qa.table
+
+
 def test_keys_are_off_in_every_field_of_the_dock(docks, worklist, monkeypatch):
     """Notes in the table, limits, a search in another dock: wherever a cursor can stand."""
     qa = docks.qa
