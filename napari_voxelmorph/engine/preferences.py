@@ -244,9 +244,9 @@ def _checked(f: dataclasses.Field[Any], value: Any) -> Any:
 
 
 def _can_be_named(text: str) -> bool:
-    """Whether the system could have a folder of this name."""
+    """Whether a system could have a folder of this name."""
     try:
-        return b"\0" not in os.fsencode(text)
+        return b"\0" not in text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return False
 

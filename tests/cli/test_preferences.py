@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,16 @@ def test_a_run_keeps_to_the_memory_and_the_device(
     assert main(["preferences", "--reset", "--device", "cuda:99"]) == 0
     says(given, 2, "preferences ask for the device “cuda:99”", capsys)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_letters_that_the_terminal_does_not_have(
+    encoding: str, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder whose name is no text, or a λ on an old terminal, is shown by its code."""
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding=encoding))
+    assert main(["preferences", "--models-folder", "/data/λ\udcff"]) == 0
+    assert current().models_folder.endswith("λ\udcff")
+    sys.stdout.flush()
+    assert rb"\udcff" in written.getvalue()
