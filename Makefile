@@ -15,7 +15,7 @@ DECLARED := setup.cfg pyproject.toml constraints.txt
 XVFB := xvfb-run -a -s "-screen 0 1600x1200x24 +extension GLX"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pictures lint bench clean system
+.PHONY: help demo test test-pictures test-window test-rest lint bench clean system
 
 help: ## Say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,9 +24,15 @@ demo: $(VENV)/.user ## Register the sample pair and show the result in napari
 	$(BIN)/napari-voxelmorph demo --out demo-output
 
 # The pictures come first and in their own process, so that a crash of the software
-# renderer is seen for what it is.
+# renderer is seen for what it is; then the window and the rest side by side.
 test: $(VENV)/.developer test-pictures ## Run all tests
-	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not gl" $(PYTEST_ARGS)
+	$(MAKE) --no-print-directory -j2 test-window test-rest
+
+test-window: $(VENV)/.developer
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not gl" tests/gui $(PYTEST_ARGS)
+
+test-rest: $(VENV)/.developer
+	QT_QPA_PLATFORM=offscreen $(BIN)/python -m pytest -m "not gl" --ignore=tests/gui $(PYTEST_ARGS)
 
 test-pictures: $(VENV)/.developer # 5 is pytest's "nothing collected"
 	@command -v xvfb-run >/dev/null || { echo "xvfb is missing: apt-get install xvfb xauth"; exit 1; }
