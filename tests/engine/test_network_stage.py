@@ -147,7 +147,9 @@ def test_a_model_for_other_images_is_refused_with_the_models_that_fit(pair_2d):
     put("colour", channels=3)
     config = replace(QUICK, model="for volumes")
     # any-2d comes with the package.
-    with pytest.raises(InputError, match=r"for 3-D images; these are 2-D\. Models that fit: any-2d\."):
+    with pytest.raises(
+        InputError, match=r"for 3-D images; these are 2-D\. Models that fit: any-2d\."
+    ):
         registrar(pair_2d).register(config)
     put("flat")
     with pytest.raises(InputError, match=r"Models that fit: flat, any-2d\."):

@@ -168,7 +168,9 @@ def test_the_grid_is_given_back(view):
 
 
 # Uncertainty is that of a result, and not of every result: test_uncertainty_view.
-@pytest.mark.parametrize("overlay", [name for name in OVERLAYS if name != "uncertainty"])
+@pytest.mark.parametrize(
+    "overlay", [name for name in OVERLAYS if name not in ("uncertainty", "label entropy")]
+)
 def test_each_overlay_goes_on_and_off(view, overlay):
     assert view.can_show(overlay)
     assert not view.is_overlay_on(overlay)

@@ -52,7 +52,8 @@ def test_changed_verdicts(reviewed: Worklist) -> None:
     path = reviewed.folder / "verdicts_Ann.jsonl"
 
     fuzz_bytes(path, lambda: report(reviewed))
-    path.write_text(path.read_text().splitlines()[0] + "\n")
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    path.write_text(first + "\n", encoding="utf-8")
     fuzz_json(path, lambda: report(reviewed))
 
 
