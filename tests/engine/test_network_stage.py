@@ -142,17 +142,15 @@ def test_a_model_by_its_folder_and_one_that_is_not_there(pair_2d, tmp_path):
             getattr(registrar(pair_2d), what)(replace(config, model="tiny"))
 
 
-def test_a_model_for_other_images_is_refused_with_the_models_that_fit(pair_2d):
+def test_a_model_for_other_images_is_refused_with_the_models_that_fit(pair_2d, monkeypatch):
+    monkeypatch.setattr("napari_voxelmorph.engine.shelf.package_folders", lambda: [])
     put("for volumes", ndim=3)
     put("colour", channels=3)
     config = replace(QUICK, model="for volumes")
-    # any-2d comes with the package.
-    with pytest.raises(
-        InputError, match=r"for 3-D images; these are 2-D\. Models that fit: any-2d\."
-    ):
+    with pytest.raises(InputError, match=r"for 3-D images; these are 2-D\. No model"):
         registrar(pair_2d).register(config)
     put("flat")
-    with pytest.raises(InputError, match=r"Models that fit: flat, any-2d\."):
+    with pytest.raises(InputError, match=r"Models that fit: flat\."):
         registrar(pair_2d).register(config)
     with pytest.raises(InputError, match="3 channels"):
         registrar(pair_2d).register(replace(config, model="colour"))

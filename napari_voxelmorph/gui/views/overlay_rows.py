@@ -53,6 +53,7 @@ class OverlayRows(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setSpacing(4)
+        grid.setVerticalSpacing(3)
         for overlay in OVERLAYS:
             words, key, tip = _WORDS[overlay]
             box = QCheckBox(words)

@@ -88,7 +88,7 @@ def _rows(path: Path) -> tuple[list[tuple[int, Row]], list[str]]:
         if len(cells) > len(columns) and any(cells[len(columns) :]):
             raise InputError(
                 f"“{path.name}”, line {number}: {len(cells)} cells, but the head line has "
-                f"{len(columns)} columns. Is a separator missing there, or one too many here?"
+                f"{len(columns)} columns. Give both the same number of cells."
             )
         cells += [""] * (len(columns) - len(cells))
         rows.append((number, dict(zip(columns, cells, strict=False))))
